@@ -16,7 +16,7 @@
     |   `-- TaskError             exit 4   an evaluation task or its predictions are broken
     |-- ModelError                exit 1   a model is inconsistent with its config or weights
     |-- TrainingError             exit 1   training cannot go on (NaN, lock, checkpoint)
-    `-- PartialFailure            exit 5   some items failed, the rest are written
+    `-- PartialFailureError       exit 5   some items failed, the rest are written
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class TrainingError(GeoproseError):
     """Training cannot go on."""
 
 
-class PartialFailure(GeoproseError):
+class PartialFailureError(GeoproseError):
     """Some items failed; everything else has been written."""
 
     exit_code = 5

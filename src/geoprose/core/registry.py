@@ -7,12 +7,14 @@ entry-point group ``geoprose.<slot>s``.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from geoprose.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 T = TypeVar("T")
 
@@ -60,7 +62,7 @@ class Registry(Generic[T]):
         if name not in self._targets:
             raise ConfigError(unknown_name_message(self.slot, name, self._targets))
         module_name, _, attribute = self._targets[name].partition(":")
-        return cast(T, getattr(import_module(module_name), attribute))
+        return cast("T", getattr(import_module(module_name), attribute))
 
     def _add_entry_points(self) -> None:
         if self._has_entry_points:

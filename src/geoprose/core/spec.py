@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from geoprose.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MAX_YAML_BYTES = 1_000_000
 

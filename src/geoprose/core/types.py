@@ -6,9 +6,11 @@ in column 0 spans x from 0 to 1.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
 Role = Literal["system", "user", "assistant"]
@@ -20,7 +22,7 @@ class GeoRef:
     """Where the pixels of a chip lie: the affine transform and the CRS ride along as one value.
 
     Attributes:
-        transform: ``(a, b, c, d, e, f)`` with ``x_map = a * x_px + b * y_px + c`` and ``y_map = d * x_px + e * y_px + f``.
+        transform: ``(a, b, c, d, e, f)``: ``x_map = a * x_px + b * y_px + c``, ``y_map = d * x_px + e * y_px + f``.
         crs: Authority string such as ``"EPSG:32631"``, or WKT2; None when the chip is not georeferenced.
         width_px: Columns of the chip.
         height_px: Rows of the chip.
@@ -41,7 +43,7 @@ class Box:
         y_min: Top edge, pixels.
         x_max: Right edge, pixels.
         y_max: Bottom edge, pixels.
-        angle_deg: Rotation about the centre, degrees counter-clockwise as seen on the picture (y down); 0 is axis-aligned.
+        angle_deg: Rotation about the centre, degrees counter-clockwise as seen on the picture; 0 is axis-aligned.
         label: What the box shows.
         score: Confidence from 0 to 1, or None when the model gave none.
         span: Start and end of the characters in the answer's text that this box was read from.
