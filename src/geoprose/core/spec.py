@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -37,7 +38,7 @@ class _NoAliasLoader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.events.AliasEvent):
-            event = self.peek_event()
+            event = self.peek_event()  # type: ignore[no-untyped-call]
             raise yaml.YAMLError(f"aliases are not allowed (line {event.start_mark.line + 1})")
         return super().compose_node(parent, index)
 
@@ -69,12 +70,14 @@ def merge(base: Mapping[str, Any], difference: Mapping[str, Any]) -> dict[str, A
     merged = dict(base)
     for key, value in difference.items():
         old = merged.get(key)
-        both_mappings = isinstance(old, Mapping) and isinstance(value, Mapping)
-        if both_mappings and value.get("type", old.get("type")) == old.get("type"):
-            merged[key] = merge(old, value)
-        else:
-            merged[key] = value
+        merged[key] = merge(old, value) if _is_same_kind(old, value) else value
     return merged
+
+
+def _is_same_kind(old: Any, new: Any) -> TypeGuard[Mapping[str, Any]]:
+    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
+        return False
+    return bool(new.get("type", old.get("type")) == old.get("type"))
 
 
 def apply_overrides(values: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
@@ -125,8 +128,6 @@ def validate(spec_type: type[S], values: Mapping[str, Any], where: str) -> S:
 
 
 def _fault_line(fault: Any, spec_type: type[Spec]) -> str:
-    import difflib
-
     path = ".".join(str(part) for part in fault["loc"])
     message = str(fault["msg"])
     if fault["type"] == "extra_forbidden":
