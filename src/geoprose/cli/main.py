@@ -15,6 +15,7 @@ app = typer.Typer(
     help="Compose, train, evaluate and ask multimodal language models for remote sensing.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: rich doubles the start-up time
     add_completion=True,
 )
 

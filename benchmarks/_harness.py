@@ -1,0 +1,74 @@
+"""What every benchmark shares: interleaved runs, CPU seconds, medians, and one JSON object as the last line."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from importlib import metadata
+
+for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
+
+def process_cpu_seconds(command: Sequence[str]) -> float:
+    """CPU seconds (user and system) of one whole child process."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def call_cpu_seconds(function: Callable[[], object]) -> float:
+    """CPU seconds of one call in this process."""
+    start = time.process_time()
+    function()
+    return time.process_time() - start
+
+
+def interleave(measures: dict[str, Callable[[], float]], runs: int, warmup: int = 1) -> dict[str, float]:
+    """Run every measure in turn, ``runs`` times after ``warmup``; return the median of each."""
+    taken: dict[str, list[float]] = {name: [] for name in measures}
+    for index in range(runs + warmup):
+        for name, measure in measures.items():
+            seconds = measure()
+            if index >= warmup:
+                taken[name].append(seconds)
+    return {name: statistics.median(values) for name, values in taken.items()}
+
+
+def target(name: str, figure: float, bound: float, at_most: bool) -> dict[str, object]:
+    """One line of ``targets``: what an issue asks and whether it was met."""
+    met = figure <= bound if at_most else figure >= bound
+    return {
+        "name": name,
+        "figure": round(figure, 4),
+        "target": f"{'<=' if at_most else '>='} {bound}",
+        "met": bool(met),
+    }
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Versions of Python, the machine and ``packages`` (those that are installed)."""
+    found = {"python": platform.python_version(), "machine": f"{platform.machine()} x{os.cpu_count()}"}
+    for package in packages:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def finish(result: dict[str, object]) -> None:
+    """Print a readable summary to stderr and the result as the last line of stdout."""
+    for item in result["targets"]:  # type: ignore[attr-defined]
+        print(
+            f"{'met ' if item['met'] else 'MISS'} {item['name']}: {item['figure']} ({item['target']})", file=sys.stderr
+        )
+    print(json.dumps(result))
