@@ -10,7 +10,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "geoprose"
 TESTS = ROOT / "tests"
 FREE_TEST_FOLDERS = {"fixtures", "house", "parity", "invariants", "golden", "e2e", "docs"}
-BANNED_IDENTIFIERS = re.compile(
+BANNED_WORDS = ("granule", "projector", "large_model", "small_model", "img_feature", "image_token_embed")
+BANNED_IDENTIFIERS = re.compile(rf"(^|_)({'|'.join(BANNED_WORDS)})(_|$)")
     r"(^|_)(adapter_layer|backbone|img_feature|image_token_embed|granule|projector|large_model|small_model)(_|$)"
 )
 
