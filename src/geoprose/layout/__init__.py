@@ -1,5 +1,5 @@
-"""Pure arithmetic that processing and models must agree on: resize geometry, tile plans, visual-token counts.
+"""Pure arithmetic that processing and models must agree on: resize plans and visual-token counts.
 
-Imports core only, no torch; imported by processing, models, answers.
-Start at resize.py and tokens.py.
+Imports core only, never torch; imported by processing, models, answers and everything above.
+Start at plan_resize in resize.py.
 """

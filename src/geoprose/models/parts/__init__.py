@@ -1,4 +1,5 @@
-"""Parts of a system, one folder per slot: encoders, connectors, packers, fusions, positions.
+"""Parts of the composite, one folder or file per slot; each takes flat keyword arguments and no config object.
 
-Parts take flat keyword arguments, never a config object. Imported through the registries in registries.py.
+Imports core and layout; imported by models.composite through models.registries only.
+Start at contracts.py.
 """

@@ -1,0 +1,351 @@
+"""The composite: vision encoder, connector, fusion and language model as one plain transformers model.
+
+Shapes: B batch, T text length, N tiles (whole batch), P patches per tile, E encoder width, V visual tokens per tile,
+D language-model width, M visual tokens of the whole batch, K kept positions, O vocabulary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForImageTextToText,
+    Cache,
+    GenerationMixin,
+    PreTrainedModel,
+)
+from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutputWithPooling, ModelOutput
+from transformers.modeling_utils import slice_logits_to_keep
+
+from geoprose.core.errors import ProcessingError
+from geoprose.models.config import GeoproseConfig
+from geoprose.models.masks import prepare_attention_mask
+from geoprose.models.parts.contracts import Connector, VisionEncoder
+from geoprose.models.registries import CONNECTORS, FUSIONS, PACKERS, POSITIONS, VISION_ENCODERS
+
+
+@dataclass
+class GeoproseModelOutput(BaseModelOutputWithPast):
+    """What the backbone returns: hidden states (B, T, D), the cache, and the visual tokens (N, V, D) when it had any."""
+
+    image_hidden_states: Tensor | None = None
+
+
+@dataclass
+class GeoproseOutput(ModelOutput):
+    """What the model returns: loss (), logits (B, K, O), the cache, and the visual tokens when it had any."""
+
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+    past_key_values: Cache | None = None
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[Tensor, ...] | None = None
+    image_hidden_states: Tensor | None = None
+
+
+class GeoprosePreTrainedModel(PreTrainedModel):
+    """What backbone and head class share."""
+
+    config: GeoproseConfig
+    config_class = GeoproseConfig
+    base_model_prefix = "model"
+    input_modalities = ("image", "text")
+    supports_gradient_checkpointing = True
+    _skip_keys_device_placement = ["past_key_values"]  # noqa: RUF012
+    _supports_flash_attn = True
+    _supports_sdpa = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, Connector):
+            module.init_weights()
+
+
+def _options(part: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in part.items() if key != "type"}
+
+
+class GeoproseModel(GeoprosePreTrainedModel):
+    """The backbone: everything up to the last hidden state of the language model.
+
+    Attributes:
+        vision_encoder: Pixels to patch features.
+        connector: Patch features to visual tokens.
+        language_model: The decoder without its head.
+    """
+
+    def __init__(self, config: GeoproseConfig) -> None:
+        super().__init__(config)
+        assert config.vision_encoder is not None  # noqa: PT018
+        assert config.connector is not None
+        encoder_class = VISION_ENCODERS.get(config.vision_encoder["type"])
+        self.vision_encoder: VisionEncoder = encoder_class(config.vision_config, **_options(config.vision_encoder))
+        connector_class = CONNECTORS.get(config.connector["type"])
+        width = config.get_text_config().hidden_size
+        self.connector: Connector = connector_class(
+            self.vision_encoder.hidden_size, width, **_options(config.connector)
+        )
+        self.language_model = AutoModel.from_config(config.text_config)
+        self.packer = PACKERS.get(config.packer)()
+        self.fusion = FUSIONS.get(config.fusion)()
+        self.positions = POSITIONS.get(config.position)()
+        self.post_init()
+
+    @property
+    def num_visual_tokens(self) -> int:
+        """V: visual tokens per tile."""
+        return self.connector.num_visual_tokens(self.vision_encoder.num_patches())
+
+    def encode_images(self, pixel_values: Tensor) -> Tensor:
+        """Run the vision encoder: pixels (N, C, H, W) to patch features (N, P, E); this is what a feature cache stores."""
+        return self.vision_encoder(pixel_values)  # type: ignore[no-any-return]
+
+    def project(self, vision_features: Tensor) -> Tensor:
+        """Run the connector: patch features (N, P, E) to visual tokens (N, V, D), in the connector's dtype."""
+        dtype = next(self.connector.parameters()).dtype
+        return self.connector(vision_features.to(dtype))  # type: ignore[no-any-return]
+
+    def get_image_features(
+        self, pixel_values: Tensor | None = None, vision_features: Tensor | None = None, **kwargs: Any
+    ) -> BaseModelOutputWithPooling:
+        """Return patch features (N, P, E) as ``last_hidden_state`` and visual tokens (N, V, D) as ``pooler_output``.
+
+        Args:
+            pixel_values: Tiles of all pictures, concatenated (N, C, H, W).
+            vision_features: What ``encode_images`` returned for them, instead of pixels.
+            **kwargs: Ignored; generation and serving pass extra inputs.
+
+        Raises:
+            ProcessingError: If both or neither are given.
+        """
+        if (pixel_values is None) == (vision_features is None):
+            raise ProcessingError("Give exactly one of pixel_values and vision_features.")
+        features = self.encode_images(pixel_values) if pixel_values is not None else vision_features
+        assert features is not None
+        return BaseModelOutputWithPooling(last_hidden_state=features, pooler_output=self.project(features))
+
+    def get_placeholder_mask(self, input_ids: Tensor | None, inputs_embeds: Tensor) -> Tensor:
+        """Return (B, T), True where a visual token belongs.
+
+        Without token ids the placeholders are found as embeddings equal to the image token's.
+        """
+        if input_ids is not None:
+            return input_ids == self.config.image_token_id
+        image_token = torch.tensor(self.config.image_token_id, device=inputs_embeds.device)
+        return (inputs_embeds == self.get_input_embeddings()(image_token)).all(-1)
+
+    def forward(  # noqa: PLR0913 - the argument list is the contract of transformers
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        vision_features: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        use_cache: bool | None = None,
+        **kwargs: Any,
+    ) -> GeoproseModelOutput:
+        """Embed the text, merge the visual tokens, run the language model.
+
+        Args:
+            input_ids: (B, T) with ``num_visual_tokens`` image tokens per tile; or give ``inputs_embeds``.
+            attention_mask: (B, past + T) with 1 for real tokens; or (B, 1, T, T), bool (True attends) or additive, for
+                packed branches; the latter is used as it is and needs ``use_cache=False``.
+            position_ids: (B, T); by default 0, 1, 2, ... over real tokens.
+            pixel_values: Tiles of all pictures in batch order (N, C, H, W).
+            vision_features: Cached encoder output (N, P, E) instead of pixels.
+            inputs_embeds: (B, T, D) instead of ids.
+            past_key_values: Cache of earlier tokens.
+            use_cache: Whether to return a cache.
+            **kwargs: Passed to the language model.
+
+        Raises:
+            ProcessingError: If pictures and placeholders do not match, or the inputs contradict each other.
+        """
+        if (input_ids is None) == (inputs_embeds is None):
+            raise ProcessingError("Give exactly one of input_ids and inputs_embeds.")
+        kwargs.pop("return_dict", None)
+        if inputs_embeds is None:
+            inputs_embeds = self.get_input_embeddings()(input_ids)
+        visual_NVD = None
+        if pixel_values is not None or vision_features is not None:
+            visual_NVD = self.get_image_features(pixel_values, vision_features).pooler_output
+            is_visual_BT = self.get_placeholder_mask(input_ids, inputs_embeds)
+            inputs_embeds = self.fusion.merge(inputs_embeds, self.packer.pack(visual_NVD), is_visual_BT)
+        past_length = past_key_values.get_seq_length() if past_key_values is not None else 0
+        if position_ids is None:
+            position_ids = self.positions.build(attention_mask, past_length, inputs_embeds.shape[1])
+        outputs = self.language_model(
+            inputs_embeds=inputs_embeds,
+            attention_mask=prepare_attention_mask(attention_mask, inputs_embeds, self.language_model.config, use_cache),
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            use_cache=use_cache,
+            **kwargs,
+        )
+        return GeoproseModelOutput(
+            last_hidden_state=outputs.last_hidden_state,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+            image_hidden_states=visual_NVD,
+        )
+
+
+class GeoproseForConditionalGeneration(GeoprosePreTrainedModel, GenerationMixin):
+    """The backbone and the language-model head; answers by ``generate``."""
+
+    _tied_weights_keys = {"lm_head.weight": "model.language_model.embed_tokens.weight"}  # noqa: RUF012
+
+    def __init__(self, config: GeoproseConfig) -> None:
+        super().__init__(config)
+        self.model = GeoproseModel(config)
+        text_config = config.get_text_config()
+        self.lm_head = nn.Linear(text_config.hidden_size, text_config.vocab_size, bias=False)
+        self.post_init()
+
+    def get_output_embeddings(self) -> nn.Module:
+        """Return the head."""
+        return self.lm_head
+
+    def get_image_features(
+        self, pixel_values: Tensor | None = None, vision_features: Tensor | None = None, **kwargs: Any
+    ) -> BaseModelOutputWithPooling:
+        """See ``GeoproseModel.get_image_features``."""
+        return self.model.get_image_features(pixel_values, vision_features, **kwargs)
+
+    def get_placeholder_mask(self, input_ids: Tensor | None, inputs_embeds: Tensor) -> Tensor:
+        """See ``GeoproseModel.get_placeholder_mask``."""
+        return self.model.get_placeholder_mask(input_ids, inputs_embeds)
+
+    def forward(  # noqa: PLR0913 - the argument list is the contract of transformers
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        vision_features: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        labels: Tensor | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int | Tensor = 0,
+        num_items_in_batch: Tensor | int | None = None,
+        **kwargs: Any,
+    ) -> GeoproseOutput:
+        """Run the backbone and the head; arguments as in ``GeoproseModel.forward``, and these.
+
+        Args:
+            input_ids: (B, T).
+            attention_mask: (B, past + T) or (B, 1, T, T).
+            position_ids: (B, T).
+            pixel_values: (N, C, H, W).
+            vision_features: (N, P, E).
+            inputs_embeds: (B, T, D).
+            past_key_values: Cache of earlier tokens.
+            labels: (B, T), not shifted; -100 carries no loss.
+            use_cache: Whether to return a cache.
+            logits_to_keep: 0 for all positions, n for the last n, or a 1-D index of positions kept for every row. With
+                labels, the loss covers the kept positions: position t predicts label t + 1.
+            num_items_in_batch: Divisor of the summed loss under gradient accumulation.
+            **kwargs: Passed to the language model.
+        """
+        outputs = self.model(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            pixel_values=pixel_values,
+            vision_features=vision_features,
+            inputs_embeds=inputs_embeds,
+            past_key_values=past_key_values,
+            use_cache=use_cache,
+            **kwargs,
+        )
+        logits_BKO = self.lm_head(slice_logits_to_keep(outputs.last_hidden_state, logits_to_keep))
+        loss = None
+        if labels is not None:
+            loss = self._loss(logits_BKO, labels, logits_to_keep, num_items_in_batch)
+        return GeoproseOutput(
+            loss=loss,
+            logits=logits_BKO,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+            image_hidden_states=outputs.image_hidden_states,
+        )
+
+    def _loss(
+        self,
+        logits_BKO: Tensor,
+        labels_BT: Tensor,
+        logits_to_keep: int | Tensor,
+        num_items_in_batch: Tensor | int | None,
+    ) -> Tensor:
+        next_labels_BT = F.pad(labels_BT, (0, 1), value=-100)[:, 1:]
+        kept_BK = slice_logits_to_keep(next_labels_BT.unsqueeze(-1), logits_to_keep).squeeze(-1)
+        return self.loss_function(  # type: ignore[no-any-return]
+            logits=logits_BKO,
+            labels=None,
+            shift_labels=kept_BK.contiguous(),
+            vocab_size=logits_BKO.shape[-1],
+            num_items_in_batch=num_items_in_batch,
+        )
+
+    def prepare_inputs_for_generation(
+        self,
+        input_ids: Tensor,
+        past_key_values: Cache | None = None,
+        pixel_values: Tensor | None = None,
+        vision_features: Tensor | None = None,
+        is_first_iteration: bool | None = False,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Keep the pictures for the first pass only, or for every pass when there is no cache."""
+        inputs: dict[str, Any] = super().prepare_inputs_for_generation(
+            input_ids, past_key_values=past_key_values, is_first_iteration=is_first_iteration, **kwargs
+        )
+        if is_first_iteration or not kwargs.get("use_cache", True):
+            inputs["pixel_values"] = pixel_values
+            inputs["vision_features"] = vision_features
+        return inputs
+
+    def _expand_inputs_for_generation(
+        self,
+        expand_size: int = 1,
+        is_encoder_decoder: bool = False,
+        input_ids: Tensor | None = None,
+        **model_kwargs: Any,
+    ) -> tuple[Tensor | None, dict[str, Any]]:
+        # Why not super alone: it repeats every tile in place, which breaks the order of rows with several pictures.
+        visual = {key: model_kwargs.pop(key, None) for key in ("pixel_values", "vision_features")}
+        tiles_per_row = self._tiles_per_row(input_ids) if expand_size > 1 else []
+        input_ids, model_kwargs = super()._expand_inputs_for_generation(
+            expand_size, is_encoder_decoder, input_ids, **model_kwargs
+        )
+        for key, tiles in visual.items():
+            if tiles is not None and expand_size > 1:
+                rows = torch.split(tiles, tiles_per_row)
+                tiles = torch.cat([row for row in rows for _ in range(expand_size)])
+            model_kwargs[key] = tiles
+        return input_ids, model_kwargs
+
+    def _tiles_per_row(self, input_ids: Tensor | None) -> list[int]:
+        if input_ids is None:
+            raise ProcessingError("Beam search and several returned sequences need input_ids beside the pictures.")
+        num_placeholders = (input_ids == self.config.image_token_id).sum(-1)
+        tokens_per_tile = self.model.packer.num_tokens(1, self.model.num_visual_tokens)
+        return [int(count) // tokens_per_tile for count in num_placeholders]
+
+
+AutoConfig.register("geoprose", GeoproseConfig, exist_ok=True)
+AutoModel.register(GeoproseConfig, GeoproseModel, exist_ok=True)
+AutoModelForImageTextToText.register(GeoproseConfig, GeoproseForConditionalGeneration, exist_ok=True)

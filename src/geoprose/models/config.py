@@ -1,0 +1,55 @@
+"""The transformers config of a composed system.
+
+Generated from a system spec by geoprose.systems and never edited by hand: the spec is what is validated.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from huggingface_hub.dataclasses import strict
+from transformers import AutoConfig, PreTrainedConfig
+from transformers.configuration_utils import SubConfigSpec
+
+
+@strict
+class GeoproseConfig(PreTrainedConfig):
+    """Parts of a composed system as transformers sees them.
+
+    Attributes:
+        vision_config: Config of the vision encoder's tower.
+        text_config: Config of the language model.
+        vision_encoder: ``{"type": name, "feature_layer": ..., "pool": ...}``.
+        connector: ``{"type": name, **options}``.
+        packer: Name in the packers registry.
+        fusion: Name in the fusions registry.
+        position: Name in the positions registry.
+        image_token_id: Token whose embedding a visual token replaces.
+        system: The whole system spec as JSON values, for provenance and for rebuilding the spec; empty when the config
+            was not made from a spec.
+        tie_word_embeddings: Follows the language model.
+    """
+
+    model_type = "geoprose"
+    sub_configs_defaults = {  # noqa: RUF012 - the name and form are the contract of transformers
+        "vision_config": SubConfigSpec(config_class=AutoConfig, model_type="dinov2"),
+        "text_config": SubConfigSpec(config_class=AutoConfig, model_type="llama"),
+    }
+
+    vision_config: dict[str, Any] | PreTrainedConfig | None = None
+    text_config: dict[str, Any] | PreTrainedConfig | None = None
+    vision_encoder: dict[str, Any] | None = None
+    connector: dict[str, Any] | None = None
+    packer: str = "flat"
+    fusion: str = "scatter"
+    position: str = "rope1d"
+    image_token_id: int = 0
+    system: dict[str, Any] | None = None
+    tie_word_embeddings: bool = False
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        """Fill the defaults of the parts and follow the language model's tying."""
+        super().__post_init__(**kwargs)
+        self.vision_encoder = self.vision_encoder or {"type": "dinov2"}
+        self.connector = self.connector or {"type": "linear"}
+        self.tie_word_embeddings = bool(self.text_config.tie_word_embeddings)  # type: ignore[union-attr]

@@ -1,0 +1,208 @@
+"""The processor: pictures and messages to what the model's forward takes."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import BatchFeature
+from transformers.processing_utils import MultiModalData, ProcessorMixin
+
+from geoprose.core.errors import ProcessingError
+from geoprose.core.types import Message
+from geoprose.processing.prompt import IMAGE_MARK, PromptFormat, Rendered, render
+
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class EncodedConversation:
+    """Token ids of a conversation and its labels: -100 except an assistant's text and its end-of-turn."""
+
+    input_ids: list[int]
+    labels: list[int]
+
+
+@dataclass(frozen=True)
+class SharedPrefix:
+    """Several questions about the same pictures: what they share, and what each adds.
+
+    Attributes:
+        prefix_ids: Tokens up to and including the last picture; no label falls on them.
+        branches: Token ids and labels behind the prefix, one pair per question; the last branch token's label is its own.
+    """
+
+    prefix_ids: list[int]
+    branches: list[tuple[list[int], list[int]]]
+
+
+class GeoproseProcessor(ProcessorMixin):
+    """Pictures and text to ``pixel_values``, ``input_ids`` and ``attention_mask``.
+
+    Args:
+        image_processor: Makes tiles of pictures.
+        tokenizer: A fast tokenizer that knows ``<image>`` as one special token.
+        chat_template: Jinja template; by default made from ``prompt``.
+        prompt: Pieces of the prompt format, see ``PromptFormat``.
+        num_visual_tokens: Visual tokens per tile.
+    """
+
+    image_token = IMAGE_MARK
+
+    def __init__(
+        self,
+        image_processor: Any = None,
+        tokenizer: Any = None,
+        chat_template: str | None = None,
+        prompt: dict[str, Any] | None = None,
+        num_visual_tokens: int = 1,
+    ) -> None:
+        self.prompt = dict(prompt or {})
+        self.num_visual_tokens = num_visual_tokens
+        self.image_token_id = tokenizer.convert_tokens_to_ids(IMAGE_MARK)
+        if self.image_token_id in (None, tokenizer.unk_token_id):
+            raise ProcessingError(f"The tokenizer has no token {IMAGE_MARK!r}; add it as a special token first.")
+        template = chat_template or self.prompt_format.chat_template()
+        super().__init__(image_processor, tokenizer, chat_template=template)
+
+    @property
+    def prompt_format(self) -> PromptFormat:
+        """The prompt format as a value."""
+        return PromptFormat(**self.prompt)
+
+    def num_tiles(self, width_px: int, height_px: int) -> int:
+        """Return the rows of ``pixel_values`` that a picture of this size takes."""
+        return len(self.image_processor.plan(width_px, height_px))
+
+    def num_image_tokens(self, width_px: int, height_px: int) -> int:
+        """Return the image tokens that a picture of this size takes in the text."""
+        return self.num_tiles(width_px, height_px) * self.num_visual_tokens
+
+    def encode_conversation(
+        self, messages: Sequence[Message], num_tokens_per_image: Sequence[int]
+    ) -> EncodedConversation:
+        """Tokenise a conversation whole, as the chat template renders it, and label it ourselves.
+
+        Args:
+            messages: The conversation; each ``<image>`` in it stands for one picture.
+            num_tokens_per_image: Visual tokens of each picture, in order.
+
+        Raises:
+            ProcessingError: If marks and pictures differ in number, or a text holds a control token.
+        """
+        self._check_texts(messages)
+        ids, labels, _ = self._encode(render(messages, self.prompt_format), num_tokens_per_image)
+        return EncodedConversation(ids, labels)
+
+    def encode_prompt(self, messages: Sequence[Message], num_tokens_per_image: Sequence[int]) -> list[int]:
+        """Tokenise a conversation up to where the assistant begins to write; arguments as in ``encode_conversation``."""
+        self._check_texts(messages)
+        rendered = render(messages, self.prompt_format, add_generation_prompt=True)
+        return self._encode(rendered, num_tokens_per_image)[0]
+
+    def encode_shared_prefix(
+        self,
+        images: int,
+        question_answer_pairs: Sequence[tuple[str, str | None]],
+        num_tokens_per_image: Sequence[int] | None = None,
+    ) -> SharedPrefix:
+        """Tokenise several single-turn conversations about the same pictures, their common beginning once.
+
+        For every branch, ``prefix_ids + branch_ids`` equals what ``encode_conversation`` gives for the one user
+        message of ``images`` marks, each followed by the format's ``image_suffix``, and the question (and the answer).
+
+        Args:
+            images: Number of pictures.
+            question_answer_pairs: Question, and answer or None for a prompt to generate from. A mark and white space at
+                the beginning of a question are dropped: the pictures come first anyway.
+            num_tokens_per_image: Visual tokens of each picture; one tile each by default.
+
+        Raises:
+            ProcessingError: If there are no pairs, or a question begins so that its first token would merge into the prefix.
+        """
+        if not question_answer_pairs:
+            raise ProcessingError("Give at least one question.")
+        counts = list(num_tokens_per_image or [self.num_visual_tokens] * images)
+        block = (IMAGE_MARK + self.prompt_format.image_suffix) * images
+        prefix: list[int] | None = None
+        branches: list[tuple[list[int], list[int]]] = []
+        for question, answer in question_answer_pairs:
+            messages = [Message("user", block + question.replace(IMAGE_MARK, "").strip())]
+            if answer is not None:
+                messages.append(Message("assistant", answer))
+            self._check_texts(messages)
+            rendered = render(messages, self.prompt_format, add_generation_prompt=answer is None)
+            ids, labels, starts = self._encode(rendered, counts)
+            cut = bisect_left(starts, rendered.text.rfind(IMAGE_MARK) + len(IMAGE_MARK)) if images else 0
+            if prefix is not None and ids[:cut] != prefix:
+                raise ProcessingError(f"Question {question!r} does not share the beginning of the other questions.")
+            prefix = ids[:cut]
+            branches.append((ids[cut:], labels[cut:]))
+        assert prefix is not None
+        return SharedPrefix(prefix, branches)
+
+    def _encode(
+        self, rendered: Rendered, num_tokens_per_image: Sequence[int]
+    ) -> tuple[list[int], list[int], list[int]]:
+        """Return ids, labels and the character each token starts at; image marks expanded."""
+        encoded = self.tokenizer(rendered.text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        tokens = encoded["input_ids"]
+        num_marks = tokens.count(self.image_token_id)
+        if num_marks != len(num_tokens_per_image):
+            raise ProcessingError(
+                f"The text marks {num_marks} pictures with {IMAGE_MARK} but {len(num_tokens_per_image)} were given; "
+                "write one mark per picture."
+            )
+        counts = iter(num_tokens_per_image)
+        spans = rendered.target_spans
+        ids: list[int] = []
+        labels: list[int] = []
+        starts: list[int] = []
+        for token, (start, end) in zip(tokens, encoded["offset_mapping"], strict=True):
+            repeat = next(counts) if token == self.image_token_id else 1
+            # A token that straddles the border of a target belongs to the side its last character lies on.
+            is_target = any(span_start < end <= span_end for span_start, span_end in spans)
+            ids += [token] * repeat
+            labels += [token if is_target else IGNORED] * repeat
+            starts += [start] * repeat
+        return ids, labels, starts
+
+    def _check_texts(self, messages: Sequence[Message]) -> None:
+        controls = [token for token in self.tokenizer.all_special_tokens if token != IMAGE_MARK]
+        for message in messages:
+            found = [token for token in controls if token in message.text]
+            if found:
+                raise ProcessingError(
+                    f"The {message.role} message holds the control token {found[0]!r}, which would end or forge a turn; "
+                    "remove it from the text."
+                )
+            if message.role != "user" and IMAGE_MARK in message.text:
+                raise ProcessingError(f"Only user messages may hold {IMAGE_MARK}; the {message.role} message does.")
+
+    def replace_image_token(self, image_inputs: dict[str, Any], image_idx: int, **kwargs: Any) -> str:
+        """Return the image tokens that picture ``image_idx`` expands to (contract of transformers and vLLM)."""
+        # Contract: resolution "fixed" gives one tile a picture, so every picture expands alike.
+        return IMAGE_MARK * self.num_visual_tokens
+
+    def _get_num_multimodal_tokens(self, image_sizes: Any = None, **kwargs: Any) -> MultiModalData:
+        """Return image tokens and rows of ``pixel_values`` per picture of (height, width) (contract of vLLM)."""
+        if image_sizes is None:
+            return MultiModalData()
+        num_tiles = [self.num_tiles(width_px, height_px) for height_px, width_px in image_sizes]
+        return MultiModalData(
+            num_image_tokens=[tiles * self.num_visual_tokens for tiles in num_tiles], num_image_patches=num_tiles
+        )
+
+    @property
+    def model_input_names(self) -> list[str]:
+        """Names of what a call returns."""
+        return ["input_ids", "attention_mask", "pixel_values"]
+
+    def pad_prompts(self, prompts: Sequence[Sequence[int]]) -> BatchFeature:
+        """Left-pad prompts for generation: ``input_ids`` and ``attention_mask`` (B, T)."""
+        batch = self.tokenizer.pad(
+            {"input_ids": [list(ids) for ids in prompts]}, padding_side="left", return_tensors="pt"
+        )
+        return BatchFeature({"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]})
