@@ -1,0 +1,110 @@
+"""Choose questions so that neither the question type nor the wording gives the answer away."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from geoprose.data.world.quotas import Quota
+from geoprose.data.world.tiles import TileFacts
+
+MIN_ANSWERS = 2
+"""A wording whose every instance has the same answer can be answered blind, so it is dropped."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A question about one or two tiles, with its true answer.
+
+    Attributes:
+        task: Question type.
+        question: Text without image marks.
+        answer: The answer to train on.
+        accepted: Every answer scored as right.
+        facts: The tiles asked about, in the order of the pictures.
+        stratum: What to balance over when it is not the answer text itself (the class of a box, say).
+        box_px: ``(x_min, y_min, x_max, y_max)`` in tile pixels where the answer is a box.
+    """
+
+    task: str
+    question: str
+    answer: str
+    accepted: tuple[str, ...]
+    facts: tuple[TileFacts, ...]
+    stratum: str = ""
+    box_px: tuple[int, int, int, int] | None = None
+
+    @property
+    def key(self) -> str:
+        """Name that is unique within a split."""
+        return "|".join((self.task, self.question, *(facts.tile.id for facts in self.facts)))
+
+
+def choose(candidates: Iterable[Candidate], quota: Quota, seed: int) -> list[Candidate]:
+    """Take questions in rounds: each round takes one of every answer of every wording.
+
+    So at whatever round the quota stops it, answers are equally frequent within each wording up to
+    ``quota.max_ratio``, and wordings are equally frequent as far as candidates last. The order within an answer is a
+    hash of the seed and the question, so it depends on nothing else.
+    """
+    wordings = _wordings(candidates, quota, seed)
+    used: Counter[str] = Counter()
+    chosen: list[Candidate] = []
+    while wordings:
+        for name in sorted(wordings):
+            taken = wordings[name].take_round(used)
+            if not taken or len(chosen) + len(taken) > quota.total:
+                del wordings[name]
+                continue
+            chosen += taken
+            used.update(facts.tile.id for candidate in taken for facts in candidate.facts)
+    return sorted(chosen, key=lambda candidate: candidate.key)
+
+
+class _Wording:
+    """The candidates of one question text, by answer, and how many of each were taken."""
+
+    def __init__(self, by_answer: dict[str, list[Candidate]], quota: Quota) -> None:
+        self._by_answer = by_answer
+        self._quota = quota
+        self._taken: Counter[str] = Counter()
+
+    def take_round(self, used: Mapping[str, int]) -> list[Candidate]:
+        """Return one candidate per answer that may still grow; empty when the wording is exhausted."""
+        ready = {name: self._next(name, used) for name in sorted(self._by_answer)}
+        for name in [name for name, candidate in ready.items() if candidate is None and not self._taken[name]]:
+            del self._by_answer[name]  # never taken: its tiles are all used up, so it is no answer of this wording
+        exhausted = [self._taken[name] for name in self._by_answer if ready[name] is None]
+        limit = self._quota.max_ratio * min(exhausted, default=float("inf"))
+        picked = {name: c for name, c in ready.items() if c is not None and self._taken[name] + 1 <= limit}
+        if not picked or len(self._by_answer) < MIN_ANSWERS:
+            return []
+        for name in picked:
+            self._by_answer[name].pop()
+            self._taken[name] += 1
+        return list(picked.values())
+
+    def _next(self, name: str, used: Mapping[str, int]) -> Candidate | None:
+        """Return the next candidate of an answer whose tiles may still be asked about, without taking it."""
+        items = self._by_answer[name]
+        while items and any(used.get(facts.tile.id, 0) >= self._quota.per_tile for facts in items[-1].facts):
+            items.pop()
+        return items[-1] if items else None
+
+
+def _wordings(candidates: Iterable[Candidate], quota: Quota, seed: int) -> dict[str, _Wording]:
+    groups: dict[str, dict[str, list[Candidate]]] = defaultdict(lambda: defaultdict(list))
+    for candidate in candidates:
+        groups[candidate.question][candidate.stratum or candidate.answer].append(candidate)
+    wordings: dict[str, _Wording] = {}
+    for text, by_answer in groups.items():
+        kept = {name: _hashed(items, seed) for name, items in by_answer.items() if len(items) >= quota.min_count}
+        if len(kept) >= MIN_ANSWERS:
+            wordings[text] = _Wording(kept, quota)
+    return wordings
+
+
+def _hashed(items: Sequence[Candidate], seed: int) -> list[Candidate]:
+    return sorted(items, key=lambda item: hashlib.sha256(f"{seed}|{item.key}|{item.answer}".encode()).digest())
