@@ -154,6 +154,7 @@ class BoxCodec:
     def _write_one(self, box: Box, frame: Frame, rotated: Literal["error", "hull"]) -> WrittenBox:
         if not all(math.isfinite(value) for value in (box.x_min, box.y_min, box.x_max, box.y_max, box.angle_deg)):
             raise DataError(f"{_name(box)} is not finite, so it cannot be written in the {self.name} format.")
+        _refuse_outside(box, frame)
         written_angle: float | None = None
         if self.angle is not None and (box.angle_deg or self.is_angle_always_written):
             written_angle, swap_sides = self.angle.from_counter_clockwise(box.angle_deg)
@@ -173,11 +174,6 @@ class BoxCodec:
     def _to_numbers(self, box: Box, frame: Frame) -> tuple[float, float, float, float]:
         left, top = frame.from_chip(box.x_min, box.y_min)
         right, bottom = frame.from_chip(box.x_max, box.y_max)
-        if _overshoot(box, frame) >= 1.0 or right < 0 or bottom < 0 or left > frame.width_px or top > frame.height_px:
-            raise DataError(
-                f"{_name(box)} lies outside the picture of {frame.width_px:g} x {frame.height_px:g} px. "
-                "Drop it, or choose a resize mode that does not cut it away."
-            )
         if not box.angle_deg:  # the visible part; a rotated box keeps its unrotated corners, which may lie outside
             left, right = max(left, 0.0), min(right, frame.width_px)
             top, bottom = max(top, 0.0), min(bottom, frame.height_px)
@@ -201,6 +197,17 @@ class _Notes:
     def add(self, kind: ProblemKind, what: str) -> None:
         shown = self.fragment if len(self.fragment) <= 60 else self.fragment[:57] + "..."
         self.problems.append(Problem(kind, f"{shown!r} {what}."))
+
+
+def _refuse_outside(box: Box, frame: Frame) -> None:
+    """Raise when nothing of a box is in view, or when it is rotated and sticks out too far to be read again."""
+    xs, ys = zip(*(frame.from_chip(*corner) for corner in box_corners(box)), strict=True)
+    is_unseen = max(xs) < 0 or max(ys) < 0 or min(xs) > frame.width_px or min(ys) > frame.height_px
+    if is_unseen or (box.angle_deg and _overshoot(box, frame) > MAX_OVERSHOOT):
+        raise DataError(
+            f"{_name(box)} lies outside the picture of {frame.width_px:g} x {frame.height_px:g} px. "
+            "Drop it, or choose a resize mode that does not cut it away."
+        )
 
 
 def _overshoot(box: Box, frame: Frame) -> float:

@@ -3,40 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 from geoprose.core.errors import ConfigError
+from geoprose.layout.resize import ResizeHistory
 
 FrameName = Literal["chip", "model"]
 
 
-class ResizeHistoryLike(Protocol):
-    """What `geoprose.layout.resize.ResizeHistory` offers and boxes need: two sizes and two point maps."""
-
-    @property
-    def original_width_px(self) -> int:
-        """Columns of the chip."""
-
-    @property
-    def original_height_px(self) -> int:
-        """Rows of the chip."""
-
-    @property
-    def model_width_px(self) -> int:
-        """Columns of the model input."""
-
-    @property
-    def model_height_px(self) -> int:
-        """Rows of the model input."""
-
-    def to_model(self, x: float, y: float) -> tuple[float, float]:
-        """Map a chip pixel to a model-input pixel."""
-
-    def to_original(self, x: float, y: float) -> tuple[float, float]:
-        """Map a model-input pixel to a chip pixel."""
-
-
-Geometry = ResizeHistoryLike | tuple[int, int]
+Geometry = ResizeHistory | tuple[int, int]
+"""The resize history of a picture, or ``(width_px, height_px)`` of a chip that the model sees as it is."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +27,7 @@ class Frame:
 
     width_px: float
     height_px: float
-    history: ResizeHistoryLike | None = None
+    history: ResizeHistory | None = None
 
     def from_chip(self, x: float, y: float) -> tuple[float, float]:
         """Map a chip pixel into this picture."""
@@ -75,9 +51,9 @@ def make_frame(name: FrameName, geometry: Geometry) -> Frame:
     if isinstance(geometry, tuple):
         frame = Frame(*geometry)
     elif name == "chip":
-        frame = Frame(geometry.original_width_px, geometry.original_height_px)
+        frame = Frame(*geometry.original_size_px)
     else:
-        frame = Frame(geometry.model_width_px, geometry.model_height_px, geometry)
+        frame = Frame(*geometry.model_size_px, geometry)
     if not (frame.width_px > 0 and frame.height_px > 0):
         raise ConfigError(f"Boxes need a picture of positive size, got {frame.width_px} x {frame.height_px} px.")
     return frame
