@@ -63,6 +63,12 @@ class GeoprosePreTrainedModel(PreTrainedModel):
     _supports_flex_attn = True
     _supports_attention_backend = True
 
+    def save_pretrained(self, save_directory: Any, **kwargs: Any) -> Any:
+        """Save under the names of this class; see ``PreTrainedModel.save_pretrained``."""
+        # Why not the default: transformers would write parts under the names of their oldest checkpoints (DINOv2).
+        kwargs.setdefault("save_original_format", False)
+        return super().save_pretrained(save_directory, **kwargs)
+
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
         if isinstance(module, Connector):

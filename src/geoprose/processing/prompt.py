@@ -27,6 +27,7 @@ class PromptFormat:
         user_prefix: Before a user's text.
         user_suffix: After a user's text.
         assistant_prefix: Before an assistant's text; ends the prompt of a generation.
+        assistant_lead: Between that and the text, learned by the model (Vicuna: a space).
         assistant_stop: What the model writes to end its turn.
         assistant_suffix: Between the end of the assistant's turn and the next turn; carries no loss.
         image_suffix: Written after an image that a chat message gives as its own item (``{"type": "image"}``).
@@ -39,6 +40,7 @@ class PromptFormat:
     user_prefix: str = ""
     user_suffix: str = ""
     assistant_prefix: str = ""
+    assistant_lead: str = ""
     assistant_stop: str = ""
     assistant_suffix: str = ""
     image_suffix: str = "\n"
@@ -102,7 +104,7 @@ def render(messages: Sequence[Message], prompt: PromptFormat, add_generation_pro
 def _turn(message: Message, prompt: PromptFormat) -> tuple[str, tuple[int, int] | None]:
     if message.role == "user":
         return prompt.user_prefix + message.text + prompt.user_suffix, None
-    learned = message.text + prompt.assistant_stop
+    learned = prompt.assistant_lead + message.text + prompt.assistant_stop
     start = len(prompt.assistant_prefix)
     return prompt.assistant_prefix + learned + prompt.assistant_suffix, (start, start + len(learned))
 
@@ -131,7 +133,7 @@ _TEMPLATE = (
     "{{%- elif message['role'] == 'user' -%}}{{{{- {user_prefix} + text + {user_suffix} -}}}}"
     "{{%- elif message['role'] == 'assistant' -%}}"
     "{{{{- {assistant_prefix} -}}}}"
-    "{{% generation %}}{{{{- text + {assistant_stop} -}}}}{{% endgeneration %}}"
+    "{{% generation %}}{{{{- {assistant_lead} + text + {assistant_stop} -}}}}{{% endgeneration %}}"
     "{{{{- {assistant_suffix} -}}}}"
     "{{%- endif -%}}"
     "{{%- endfor -%}}"

@@ -1,0 +1,152 @@
+"""A preset or spec to a consistent model and processor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from transformers import GenerationConfig, PreTrainedTokenizerBase
+from transformers.initialization import no_init_weights
+
+from geoprose.core.errors import ConfigError, ModelError
+from geoprose.models.composite import GeoproseForConditionalGeneration
+from geoprose.models.config import GeoproseConfig
+from geoprose.processing.image_processor import GeoproseImageProcessor
+from geoprose.processing.processor import GeoproseProcessor
+from geoprose.processing.prompt import IMAGE_MARK
+from geoprose.systems import auto as _auto  # noqa: F401 - registers the Auto classes
+from geoprose.systems.hf_config import hf_config, meta_config
+from geoprose.systems.presets import load_preset
+from geoprose.systems.pretrained import load_language_model, load_tokenizer, load_vision_encoder, weights_dir
+from geoprose.systems.spec import SystemSpec
+from geoprose.systems.tiny import tiny_spec, tiny_tokenizer
+
+Scale = Literal["full", "tiny"]
+
+
+@dataclass
+class System:
+    """A model, the processor that fits it, and the spec both were made from.
+
+    Attributes:
+        spec: The system's spec.
+        model: The composite, on the CPU in evaluation mode; a PEFT wrapper around it while an adapter is trained.
+        processor: Pictures and messages to what the model takes.
+    """
+
+    spec: SystemSpec
+    model: Any
+    processor: GeoproseProcessor
+
+
+def build_system(
+    preset: str | SystemSpec,
+    scale: Scale = "full",
+    weights: bool = True,
+    dtype: torch.dtype = torch.float32,
+    seed: int = 0,
+) -> System:
+    """Build a system from a preset name or a spec.
+
+    Args:
+        preset: Name of a preset, path of a preset file, or a spec.
+        scale: ``"tiny"`` shrinks every part, uses random weights and a byte tokenizer, and needs no asset.
+        weights: Load the pretrained encoder and language model; False draws them at random (the tokenizer is still needed
+            at full scale). The connector is always new.
+        dtype: Dtype of every part.
+        seed: Seed of everything that is drawn.
+
+    Raises:
+        PresetError: If the preset is unknown.
+        ResourceError: If weights or tokenizer are missing on this machine.
+        ModelError: If weights do not fit the preset.
+    """
+    spec = load_preset(preset) if isinstance(preset, str) else preset
+    if scale == "tiny":
+        spec = tiny_spec(spec)
+        tokenizer: Any = tiny_tokenizer()
+        weights = False
+    elif scale == "full":
+        tokenizer = load_tokenizer(spec.language_model)
+    else:
+        raise ConfigError(f"Unknown scale {scale!r}. Known: full, tiny.")
+    tokenizer = prepare_tokenizer(tokenizer, spec)
+    config = hf_config(spec, len(tokenizer), tokenizer.convert_tokens_to_ids(IMAGE_MARK), _special_ids(tokenizer))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = _pretrained_model(spec, config) if weights else GeoproseForConditionalGeneration(config)
+    embedding_std = float(model.get_input_embeddings().weight.detach().float().std())
+    model.model.connector.initialise_output_scale(embedding_std)
+    model.generation_config = _generation_config(model, tokenizer)
+    processor = build_processor(spec, tokenizer, model.model.num_visual_tokens)
+    return System(spec, model.to(dtype).eval(), processor)
+
+
+def build_meta_model(preset: str | SystemSpec) -> GeoproseForConditionalGeneration:
+    """Build a system's model at published size without memory for its weights, to count and to check."""
+    spec = load_preset(preset) if isinstance(preset, str) else preset
+    with torch.device("meta"):
+        return GeoproseForConditionalGeneration(meta_config(spec))
+
+
+def build_processor(spec: SystemSpec, tokenizer: Any, num_visual_tokens: int) -> GeoproseProcessor:
+    """Build the processor of a system."""
+    resolution = spec.resolution
+    image_processor = GeoproseImageProcessor(
+        size={"height": resolution.image_size, "width": resolution.image_size},
+        resolution=resolution.type,
+        mode=resolution.mode,
+        resample=resolution.resample,
+        image_mean=resolution.image_mean,
+        image_std=resolution.image_std,
+    )
+    return GeoproseProcessor(
+        image_processor, tokenizer, prompt=spec.prompt.model_dump(), num_visual_tokens=num_visual_tokens
+    )
+
+
+def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase, spec: SystemSpec) -> PreTrainedTokenizerBase:
+    """Add the image token, and make the end-of-turn token the end of generation.
+
+    Raises:
+        ModelError: If the tokenizer is not a fast one, or does not know the end-of-turn token.
+    """
+    if not tokenizer.is_fast:
+        raise ModelError("The tokenizer must be a fast one: labels are found by character offsets.")
+    if tokenizer.convert_tokens_to_ids(IMAGE_MARK) in (None, tokenizer.unk_token_id):
+        tokenizer.add_special_tokens({"extra_special_tokens": [IMAGE_MARK]}, replace_extra_special_tokens=False)
+    stop = spec.prompt.assistant_stop
+    if len(tokenizer.encode(stop, add_special_tokens=False)) != 1:
+        raise ModelError(f"The tokenizer has no single token {stop!r}, which prompt.assistant_stop names.")
+    tokenizer.eos_token = stop
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = stop
+    tokenizer.padding_side = "left"
+    return tokenizer
+
+
+def _special_ids(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
+    names = ("bos_token_id", "eos_token_id", "pad_token_id")
+    return {name: getattr(tokenizer, name) for name in names if getattr(tokenizer, name) is not None}
+
+
+def _pretrained_model(spec: SystemSpec, config: GeoproseConfig) -> GeoproseForConditionalGeneration:
+    # Find both before building either: a missing asset must cost no minute.
+    vision_dir = weights_dir(spec.vision_encoder.weights, "vision_encoder")
+    language_dir = weights_dir(spec.language_model.weights, "language_model")
+    with no_init_weights():
+        model = GeoproseForConditionalGeneration(config)
+    load_vision_encoder(model, spec.vision_encoder, vision_dir)
+    load_language_model(model, spec.language_model, language_dir)
+    model.model.connector.apply(model._init_weights)
+    return model
+
+
+def _generation_config(model: GeoproseForConditionalGeneration, tokenizer: PreTrainedTokenizerBase) -> GenerationConfig:
+    # Contract: an answer never holds the image token (it would ask for a picture) nor a padding row of the vocabulary.
+    vocabulary = model.config.get_text_config().vocab_size
+    forbidden = {model.config.image_token_id, *range(len(tokenizer), vocabulary)}
+    return GenerationConfig(
+        do_sample=False, suppress_tokens=sorted(forbidden), max_new_tokens=128, **_special_ids(tokenizer)
+    )

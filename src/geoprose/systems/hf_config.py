@@ -1,0 +1,75 @@
+"""From a system spec to the transformers config: one way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import AutoConfig, PreTrainedConfig
+
+from geoprose.core.errors import ConfigError
+from geoprose.models.config import GeoproseConfig
+from geoprose.models.registries import VISION_ENCODERS
+from geoprose.systems.spec import OtherConnectorSpec, SystemSpec
+
+VOCABULARY_MULTIPLE = 64  # rows of the embedding are padded to it: matrix kernels are fastest there
+
+
+def padded_vocabulary(num_tokens: int) -> int:
+    """Return the rows of the embedding for a tokenizer of ``num_tokens`` tokens."""
+    return -(-num_tokens // VOCABULARY_MULTIPLE) * VOCABULARY_MULTIPLE
+
+
+def hf_config(spec: SystemSpec, num_tokens: int, image_token_id: int, special_ids: dict[str, int]) -> GeoproseConfig:
+    """Generate the config of a system.
+
+    Args:
+        spec: The system.
+        num_tokens: Tokens of the tokenizer, the image token included.
+        image_token_id: Id of the image token.
+        special_ids: ``bos_token_id``, ``eos_token_id`` and ``pad_token_id`` of the tokenizer, where it has them.
+
+    Raises:
+        ConfigError: If transformers refuses the values of a part.
+    """
+    encoder_class = VISION_ENCODERS.get(spec.vision_encoder.type)
+    vision_values = {**spec.vision_encoder.config, "image_size": spec.resolution.image_size}
+    text_values = {**spec.language_model.config, **special_ids}
+    text_values["vocab_size"] = padded_vocabulary(max(num_tokens, image_token_id + 1))
+    return GeoproseConfig(
+        vision_config=_sub_config(encoder_class.model_type, vision_values, "vision_encoder"),
+        text_config=_sub_config(spec.language_model.type, text_values, "language_model"),
+        vision_encoder={
+            "type": spec.vision_encoder.type,
+            "feature_layer": spec.vision_encoder.feature_layer,
+            "pool": spec.vision_encoder.pool,
+        },
+        connector=_connector(spec),
+        packer=spec.packer,
+        fusion=spec.fusion,
+        position=spec.position,
+        image_token_id=image_token_id,
+        system=spec.model_dump(mode="json"),
+    )
+
+
+def meta_config(spec: SystemSpec) -> GeoproseConfig:
+    """Generate the config without a tokenizer: the image token takes the id behind the pretrained vocabulary."""
+    vocabulary = int(spec.language_model.config["vocab_size"])  # type: ignore[arg-type]
+    return hf_config(spec, vocabulary + 1, vocabulary, {})
+
+
+def _connector(spec: SystemSpec) -> dict[str, Any]:
+    if isinstance(spec.connector, OtherConnectorSpec):
+        return {"type": spec.connector.type, **spec.connector.options}
+    return spec.connector.model_dump(mode="json")
+
+
+def _sub_config(model_type: str, values: dict[str, Any], part: str) -> PreTrainedConfig:
+    try:
+        config: PreTrainedConfig = AutoConfig.for_model(model_type, **values)
+    except Exception as error:  # transformers raises several kinds here; each is a wrong value of the preset
+        raise ConfigError(f"{part}: transformers refuses the {model_type} config: {error}") from error
+    unknown = sorted(set(values) - set(config.to_dict()))
+    if unknown:
+        raise ConfigError(f"{part}: {model_type} has no config value named {', '.join(unknown)}. Remove or correct it.")
+    return config

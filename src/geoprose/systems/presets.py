@@ -1,0 +1,65 @@
+"""Read presets: YAML with ``extends``, to validated specs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from geoprose.core.errors import PresetError
+from geoprose.core.registry import unknown_name_message
+from geoprose.core.spec import apply_overrides, merge, read_yaml, validate
+from geoprose.systems.spec import SystemSpec
+
+PRESETS_DIR = Path(__file__).parent.parent / "presets"
+
+
+def list_presets(kind: str = "systems") -> list[str]:
+    """Return the names of the shipped presets of a kind (``systems``, ``recipes``, ``tasks``), without the bases."""
+    return sorted(path.stem for path in (PRESETS_DIR / kind).glob("*.yaml") if not path.stem.startswith("_"))
+
+
+def preset_values(name: str, kind: str = "systems") -> dict[str, Any]:
+    """Return a preset as merged values, ``extends`` resolved.
+
+    Raises:
+        PresetError: If the name or a base is unknown, or presets extend each other in a circle.
+    """
+    return _resolve(name, kind, ())
+
+
+def load_preset(name: str, overrides: Iterable[str] = ()) -> SystemSpec:
+    """Return the spec of a shipped system preset.
+
+    Args:
+        name: Name of the preset, or the path of a YAML file of one.
+        overrides: ``"key.path=value"`` changes, applied before validation.
+
+    Raises:
+        PresetError: If the name is unknown; the message lists close names.
+        ConfigError: If the preset or an override is not valid.
+    """
+    values = apply_overrides(preset_values(name), overrides)
+    return validate(SystemSpec, values, f"system preset {name!r}")
+
+
+def _resolve(name: str, kind: str, children: tuple[str, ...]) -> dict[str, Any]:
+    if name in children:
+        raise PresetError(f"Presets extend each other in a circle: {' -> '.join((*children, name))}. Break it.")
+    path = _find(name, kind)
+    values = read_yaml(path)
+    base = values.pop("extends", None)
+    if not path.stem.startswith("_"):
+        values.setdefault("name", path.stem)
+    return values if base is None else merge(_resolve(str(base), kind, (*children, name)), values)
+
+
+def _find(name: str, kind: str) -> Path:
+    if name.endswith((".yaml", ".yml")) and Path(name).is_file():
+        return Path(name)
+    folder = PRESETS_DIR / kind
+    known = {path.stem: path for path in folder.glob("*.yaml")}
+    if name not in known:
+        message = unknown_name_message(f"{kind.removesuffix('s')} preset", name, list_presets(kind))
+        raise PresetError(message)
+    return known[name]

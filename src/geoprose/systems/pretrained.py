@@ -1,0 +1,160 @@
+"""Find pretrained parts and put them into a composite, strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from geoprose.core.errors import ConfigError, ModelError, ResourceError
+from geoprose.core.registry import unknown_name_message
+from geoprose.layout.tokens import grid_side
+from geoprose.models.composite import GeoproseForConditionalGeneration
+from geoprose.models.parts.encoders.position_table import resize_position_table
+from geoprose.systems.spec import LanguageModelSpec, VisionEncoderSpec, WeightsSpec
+
+
+def weights_dir(weights: WeightsSpec | None, part: str) -> Path:
+    """Return the transformers folder of a part's weights, fetching or converting them on first use.
+
+    Raises:
+        ConfigError: If the spec names no weights or an unknown asset.
+        ResourceError: If they cannot be had on this machine.
+    """
+    if weights is None:
+        raise ConfigError(f"{part} names no weights; set {part}.weights, or build with weights=False.")
+    if weights.asset is not None:
+        converters = _converters()
+        if weights.asset not in converters:
+            raise ConfigError(unknown_name_message("weights asset", weights.asset, converters))
+        return converters[weights.asset]()
+    if weights.hub_id is not None:
+        return _from_hub(weights.hub_id, str(weights.revision), part)
+    path = Path(str(weights.path)).expanduser()
+    if not (path / "config.json").is_file():
+        raise ResourceError(f"{part}.weights.path {path} is no transformers folder: it has no config.json.")
+    return path
+
+
+def _converters() -> dict[str, Callable[[], Path]]:
+    from geoprose.systems.convert_gguf import ensure_smollm2
+    from geoprose.systems.convert_onnx import ensure_dinov2
+
+    return {"dinov2-small-focus": ensure_dinov2, "smollm2-135m-instruct": ensure_smollm2}
+
+
+def _from_hub(hub_id: str, revision: str, part: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = snapshot_download(
+            hub_id, revision=revision, allow_patterns=["*.json", "*.safetensors", "*.model", "*.txt"]
+        )
+    except Exception as error:  # the hub client raises many kinds; all mean that the weights are not here
+        raise ResourceError(
+            f"{part} needs {hub_id} at {revision[:12]} from the model hub, which cannot be had here ({type(error).__name__}). "
+            f"Download it where the hub is reachable and set {part}.weights to {{path: FOLDER}}."
+        ) from error
+    return Path(folder)
+
+
+def load_tokenizer(language_model: LanguageModelSpec) -> PreTrainedTokenizerBase:
+    """Return the tokenizer that belongs to the language model's weights."""
+    folder = weights_dir(language_model.weights, "language_model")
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)  # type: ignore[no-any-return]
+    except (OSError, ValueError) as error:
+        raise ResourceError(f"{folder} holds no tokenizer that can be read: {error}") from error
+
+
+def load_vision_encoder(model: GeoproseForConditionalGeneration, spec: VisionEncoderSpec, folder: Path) -> None:
+    """Put pretrained weights into the vision encoder; its position table is brought to the model's grid.
+
+    Raises:
+        ModelError: If a weight is missing or has another shape, or the configs contradict.
+    """
+    encoder = model.model.vision_encoder
+    tower: Any = encoder.get_submodule("tower")
+    pretrained = _from_pretrained(type(tower), folder, "vision_encoder")
+    _compare_configs(spec.config, pretrained.config, "vision_encoder", folder)
+    state = pretrained.state_dict()
+    key = encoder.position_table_key().removeprefix("tower.")
+    side = grid_side(encoder.image_size, encoder.patch_size)
+    table = spec.position_table
+    state[key] = resize_position_table(
+        state[key], encoder.num_prefix_positions(), side, table.mode, table.align_corners
+    )
+    _assign(tower, state, "vision_encoder", folder)
+    encoder.freeze_unused()
+
+
+def load_language_model(model: GeoproseForConditionalGeneration, spec: LanguageModelSpec, folder: Path) -> None:
+    """Put pretrained weights into the language model and its head; new vocabulary rows start at the mean row.
+
+    Raises:
+        ModelError: If a weight is missing or has another shape, or the configs contradict.
+    """
+    pretrained = _from_pretrained(AutoModelForCausalLM, folder, "language_model")
+    _compare_configs(spec.config, pretrained.config, "language_model", folder)
+    language_model = model.model.language_model
+    vocabulary = model.config.get_text_config().vocab_size
+    state = dict(pretrained.base_model.state_dict())
+    embedding_key = next(
+        name for name, module in language_model.named_modules() if module is language_model.get_input_embeddings()
+    )
+    state[f"{embedding_key}.weight"] = _grow(state[f"{embedding_key}.weight"], vocabulary)
+    _assign(language_model, state, "language_model", folder)
+    if model.config.tie_word_embeddings:
+        model.tie_weights()
+    else:
+        head = {"weight": _grow(pretrained.get_output_embeddings().weight.detach(), vocabulary)}
+        _assign(model.lm_head, head, "language_model head", folder)
+
+
+def _from_pretrained(model_class: Any, folder: Path, part: str) -> PreTrainedModel:
+    from geoprose.systems.converted import quiet_transformers
+
+    try:
+        with quiet_transformers():
+            model, info = model_class.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+            )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{part}: {folder} cannot be loaded as safetensors: {error}") from error
+    # Contract: strict. A renamed key would leave a layer random, and the model would only be a little worse.
+    if info["missing_keys"]:
+        raise ModelError(
+            f"{part}: {folder} lacks {sorted(info['missing_keys'])[:3]}; the weights are of another model."
+        )
+    return model  # type: ignore[no-any-return]
+
+
+def _compare_configs(wanted: Mapping[str, Any], config: Any, part: str, folder: Path) -> None:
+    values = config.to_dict()
+    skipped = {"vocab_size", "image_size", "bos_token_id", "eos_token_id", "pad_token_id", "initializer_range"}
+    differing = {
+        key: (value, values.get(key))
+        for key, value in wanted.items()
+        if key not in skipped and values.get(key) != value
+    }
+    if differing:
+        found = ", ".join(f"{key} is {theirs!r}, the preset says {ours!r}" for key, (ours, theirs) in differing.items())
+        raise ModelError(f"{part}: {folder / 'config.json'} does not match the preset: {found}.")
+
+
+def _assign(module: nn.Module, state: Mapping[str, Tensor], part: str, folder: Path) -> None:
+    try:
+        module.load_state_dict(dict(state), strict=True, assign=True)
+    except RuntimeError as error:
+        raise ModelError(f"{part}: the weights in {folder} do not fit the preset: {error}") from error
+
+
+def _grow(rows: Tensor, num_rows: int) -> Tensor:
+    if rows.shape[0] > num_rows:
+        raise ModelError(f"The pretrained vocabulary has {rows.shape[0]} rows, the tokenizer needs {num_rows}.")
+    missing = num_rows - rows.shape[0]
+    return torch.cat([rows, rows.mean(0, keepdim=True).expand(missing, -1)]) if missing else rows
