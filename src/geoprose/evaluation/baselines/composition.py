@@ -1,0 +1,180 @@
+"""Predict the class shares of a picture's cells: from colour statistics, or from the frozen encoder."""
+
+# M pictures, G cells along a side, F features per cell, C classes
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoprose.core.errors import TaskError
+from geoprose.core.types import Sample
+from geoprose.data.world.classes import NUM_CLASSES
+from geoprose.data.world.tiles import GRID
+from geoprose.evaluation.baselines.symbolic import answer_all, true_cells
+from geoprose.evaluation.predictions import references_of
+from geoprose.inference.features import FeatureCache, open_picture
+
+if TYPE_CHECKING:
+    from geoprose.systems.build import System
+
+Array = NDArray[np.float64]
+Featuriser = Callable[[Sequence[Path]], Array]
+"""Pictures to ``(M, G*G, F)``."""
+Fit = Callable[[Array, Array], Callable[[Array], Array]]
+"""``(rows, F)`` and ``(rows, C)`` to a predictor of ``(rows, C)`` from ``(rows, F)``."""
+SEED = 0
+PRESENT_GRID = (0.02, 0.03, 0.05, 0.075, 0.10, 0.15)
+MAX_TRAIN_PICTURES = 2000
+RIDGE_PENALTIES = (1.0, 10.0, 100.0, 1000.0, 10000.0)
+
+
+@dataclass(frozen=True)
+class SymbolicBaseline:
+    """A way to read cells and a way to fit them; the rest is the same for colour and probe."""
+
+    name: str
+    featurise: Featuriser
+    fit: Fit
+
+    def answers(self, train: Sequence[Sample], test: Sequence[Sample], data_dir: Path) -> list[str]:
+        """Fit on the training pictures and answer the test samples.
+
+        The threshold from which a class counts as present is chosen on a fifth of the training pictures that the
+        first fit has not seen; the second fit uses all of them.
+
+        Raises:
+            TaskError: If the training records carry no cell shares.
+        """
+        truth = true_cells(train)
+        if len(truth) < 5:
+            raise TaskError(
+                f"The {self.name} baseline needs training pictures with meta.cell_composition and found {len(truth)}. "
+                "Build the data with `geoprose data build world`, or leave the baseline out of the task."
+            )
+        names = _spread(sorted(truth), MAX_TRAIN_PICTURES)
+        features = self.featurise([data_dir / name for name in names])
+        shares = np.stack([truth[name].reshape(GRID * GRID, NUM_CLASSES) for name in names])
+        present = self._threshold(train, names, features, shares)
+        predict = self.fit(_rows(features), _rows(shares))
+        pictures = sorted({image for sample in test for image in sample.images})
+        predicted = _predict(predict, self.featurise([data_dir / name for name in pictures]))
+        return answer_all(test, dict(zip(pictures, predicted, strict=True)), present)
+
+    def _threshold(self, train: Sequence[Sample], names: Sequence[str], features: Array, shares: Array) -> float:
+        held = np.random.default_rng(SEED).permutation(len(names)) < max(1, len(names) // 5)
+        predict = self.fit(_rows(features[~held]), _rows(shares[~held]))
+        cells = dict(zip(np.array(names)[held].tolist(), _predict(predict, features[held]), strict=True))
+        asked = [s for s in train if s.task in ("presence", "list") and all(image in cells for image in s.images)]
+        truth = [references_of(sample)[0] for sample in asked]
+
+        def right(present: float) -> int:
+            return sum(answer == true for answer, true in zip(answer_all(asked, cells, present), truth, strict=True))
+
+        return max(PRESENT_GRID, key=right)
+
+
+def colour_baseline() -> SymbolicBaseline:
+    """Mean and deviation of the colours of a cell and of its picture; a random forest reads them."""
+    return SymbolicBaseline("colour", colour_features, _fit_forest)
+
+
+def probe_baseline(system: System) -> SymbolicBaseline:
+    """The frozen encoder's features averaged per cell; a ridge regression reads them."""
+    cache = FeatureCache(system)
+
+    def featurise(paths: Sequence[Path]) -> Array:
+        return np.stack([_encoder_cells(cache, path) for path in paths])
+
+    return SymbolicBaseline("probe", featurise, fit_ridge)
+
+
+def colour_features(paths: Sequence[Path]) -> Array:
+    """Return per cell the mean and deviation of R, G and B, and those of the whole picture.
+
+    Shapes:
+        Returns ``(M, G*G, 12)``.
+    """
+    return np.stack([_colour_cells(np.asarray(open_picture(path), dtype=np.float64) / 255) for path in paths])
+
+
+def fit_ridge(features: Array, shares: Array) -> Callable[[Array], Array]:
+    """Fit a ridge regression on standardised features; the penalty is chosen on every fifth row."""
+    mean, deviation = features.mean(0), features.std(0) + 1e-6
+    offset = shares.mean(0)
+    held = np.arange(len(features)) % 5 == 4
+    scaled, centred = (features - mean) / deviation, shares - offset
+
+    def error(penalty: float) -> float:
+        weights = _ridge_weights(scaled[~held], centred[~held], penalty)
+        return float(np.square(scaled[held] @ weights - centred[held]).mean())
+
+    weights = _ridge_weights(scaled, centred, min(RIDGE_PENALTIES, key=error))
+    return lambda rows: (rows - mean) / deviation @ weights + offset
+
+
+def _ridge_weights(features: Array, targets: Array, penalty: float) -> Array:
+    gram = features.T @ features + penalty * np.eye(features.shape[1])
+    weights: Array = np.linalg.solve(gram, features.T @ targets)
+    return weights
+
+
+def _fit_forest(features: Array, shares: Array) -> Callable[[Array], Array]:
+    from sklearn.ensemble import ExtraTreesRegressor
+
+    forest = ExtraTreesRegressor(n_estimators=60, min_samples_leaf=5, max_features=0.5, random_state=SEED, n_jobs=1)
+    forest.fit(features, shares)
+    return lambda rows: np.asarray(forest.predict(rows), dtype=np.float64)
+
+
+def _colour_cells(pixels_HWC: Array) -> Array:
+    height, width, _ = pixels_HWC.shape
+    row_edges = np.linspace(0, height, GRID + 1).round().astype(int)
+    column_edges = np.linspace(0, width, GRID + 1).round().astype(int)
+    whole = _statistics(pixels_HWC)
+    return np.stack(
+        [
+            np.concatenate([_statistics(pixels_HWC[top:bottom, left:right]), whole])
+            for top, bottom in zip(row_edges[:-1], row_edges[1:], strict=True)
+            for left, right in zip(column_edges[:-1], column_edges[1:], strict=True)
+        ]
+    )
+
+
+def _statistics(pixels_HWC: Array) -> Array:
+    return np.concatenate([pixels_HWC.mean(axis=(0, 1)), pixels_HWC.std(axis=(0, 1))])
+
+
+def _encoder_cells(cache: FeatureCache, path: Path) -> Array:
+    """Average the patch features over each cell; patches of a square grid, first tile of the picture."""
+    from torch.nn.functional import adaptive_avg_pool2d
+
+    features_PE = cache.get([path])[0].float()
+    side = round(features_PE.shape[0] ** 0.5)
+    if side * side != features_PE.shape[0]:
+        raise TaskError(
+            f"The encoder gives {features_PE.shape[0]} patches, which is no square; the probe cannot cut cells."
+        )
+    pooled_EGG = adaptive_avg_pool2d(features_PE.T.reshape(1, -1, side, side), GRID)[0]
+    return np.asarray(pooled_EGG.flatten(1).T.cpu().numpy(), dtype=np.float64)
+
+
+def _predict(predict: Callable[[Array], Array], features: Array) -> list[Array]:
+    rows = predict(_rows(features))
+    return list(rows.reshape(len(features), GRID, GRID, NUM_CLASSES))
+
+
+def _rows(values: Array) -> Array:
+    return values.reshape(-1, values.shape[-1])
+
+
+def _spread(names: Sequence[str], limit: int) -> list[str]:
+    """Return at most ``limit`` names, evenly spread over the list."""
+    if len(names) <= limit:
+        return list(names)
+    return [names[int(place)] for place in np.linspace(0, len(names) - 1, limit).round()]

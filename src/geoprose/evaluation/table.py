@@ -1,0 +1,58 @@
+"""The score table as plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+LABELS = {
+    "shuffled": "shuffled",
+    "majority": "majority",
+    "majority_per_question": "maj./question",
+    "colour": "colour",
+    "probe": "probe",
+    "blind": "blind",
+}
+
+
+def score_table(result: Mapping[str, Any]) -> str:
+    """Return the scores of ``result.json`` as aligned text: a row per question type, a column per baseline."""
+    baselines = list(result["baselines"])
+    header = ["", "n", "system", "95 % interval", *(LABELS.get(name, name) for name in baselines), "unparsed"]
+    rows = [header]
+    for name, block in [*result["by_type"].items(), ("overall", result["overall"])]:
+        others = [_block(result["baselines"][source], name) for source in baselines]
+        low, high = block["ci95"]
+        interval = f"{_figure(low, block)} - {_figure(high, block)}"
+        failures = f"{100 * block['parse_failure_rate']:.1f} %" if "parse_failure_rate" in block else ""
+        figures = [_figure(other["score"], other) for other in others]
+        rows.append(
+            [
+                f"{name} ({block['metric']})",
+                str(block["n"]),
+                _figure(block["score"], block),
+                interval,
+                *figures,
+                failures,
+            ]
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+    lines = ["  ".join(_aligned(cell, width, place) for place, (cell, width) in enumerate(zip(row, widths, strict=True)))
+             for row in rows]  # fmt: skip
+    lines.insert(1, "-" * len(lines[0]))
+    lines.insert(-1, "-" * len(lines[1]))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _block(report: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    block: Mapping[str, Any] = report["overall"] if name == "overall" else report["by_type"][name]
+    return block
+
+
+def _figure(value: float, block: Mapping[str, Any]) -> str:
+    """Percent for scores in 0..1, the metric's own scale times 100 for captions, as papers print both."""
+    return f"{100 * value:.1f}" if block["n"] else "-"
+
+
+def _aligned(cell: str, width: int, place: int) -> str:
+    return cell.ljust(width) if place == 0 else cell.rjust(width)
