@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -139,11 +140,19 @@ def _compare_configs(wanted: Mapping[str, Any], config: Any, part: str, folder: 
     differing = {
         key: (value, values.get(key))
         for key, value in wanted.items()
-        if key not in skipped and values.get(key) != value
+        if key not in skipped and not _agree(value, values.get(key))
     }
     if differing:
         found = ", ".join(f"{key} is {theirs!r}, the preset says {ours!r}" for key, (ours, theirs) in differing.items())
         raise ModelError(f"{part}: {folder / 'config.json'} does not match the preset: {found}.")
+
+
+def _agree(ours: Any, theirs: Any) -> bool:
+    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+        return all(_agree(value, theirs.get(key)) for key, value in ours.items())
+    if isinstance(ours, float) and isinstance(theirs, int | float):
+        return math.isclose(ours, theirs, rel_tol=1e-6)  # GGUF stores float32
+    return bool(ours == theirs)
 
 
 def _assign(module: nn.Module, state: Mapping[str, Tensor], part: str, folder: Path) -> None:
