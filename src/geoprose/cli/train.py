@@ -1,12 +1,67 @@
-"""``geoprose train``: not written yet."""
+"""``geoprose train``: run a recipe."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from pathlib import Path
 
-if TYPE_CHECKING:
-    import typer
+import typer
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb to ``app``."""
+    app.command("train")(train)
+
+
+def train(
+    recipe: str = typer.Argument(..., help="Name of a shipped recipe, or path of a YAML file."),
+    overrides: list[str] = typer.Option([], "--set", help="Change one value: stages.0.steps=10. May be repeated."),
+    out_dir: Path | None = typer.Option(None, "--out", help="Folder of the run. Default: runs/<recipe name>."),
+    data_dir: Path | None = typer.Option(None, "--data", help="Folder that the recipe's sources are relative to."),
+    resume: bool = typer.Option(False, "--resume", help="Go on with an interrupted run; the result is the same."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Check everything, show the plan, train and write nothing."),
+    json_output: bool = typer.Option(False, "--json", help="Print one JSON object on stdout."),
+) -> None:
+    """Train a system as a recipe says; Ctrl-C leaves a checkpoint to --resume from."""
+    from geoprose.training.run import plan_recipe, run_recipe
+
+    _log_to_stderr()
+    if dry_run:
+        plan = plan_recipe(recipe, overrides, data_dir)
+        typer.echo(json.dumps(plan) if json_output else _plan_text(plan))
+        return
+    result = run_recipe(recipe, overrides, out_dir, resume, data_dir)
+    if json_output:
+        typer.echo(
+            json.dumps({"out_dir": str(result.out_dir), "system_dir": str(result.system_dir), "run": result.record})
+        )
+        return
+    typer.echo(f"trained {result.recipe.name} in {result.record['wall_seconds']:.0f} s")
+    for name, stage in result.record["stages"].items():
+        loss = "none" if stage["last_loss"] is None else f"{stage['last_loss']:.4f}"
+        typer.echo(f"  stage {name}: {stage['steps']} steps, last loss {loss}, {stage['num_trainable']:,} parameters")
+    typer.echo(f"system: {result.system_dir}")
+    typer.echo(f"record: {result.out_dir / 'run.json'}")
+
+
+def _plan_text(plan: dict[str, object]) -> str:
+    lines = [f"recipe {plan['recipe']['name']} ({str(plan['recipe_hash'])[:12]})"]  # type: ignore[index]
+    for stage in plan["stages"]:  # type: ignore[attr-defined]
+        lines.append(
+            f"  stage {stage['name']}: {stage['steps']} steps, {stage['epochs']:.2f} epochs of {stage['units']} units "
+            f"({stage['samples']} samples), losses {', '.join(stage['losses'])}, {stage['precision']}"
+        )
+        parts = ", ".join(f"{name} {count:,}" for name, count in stage["trains"].items())
+        lines.append(f"    trains {stage['num_trainable']:,} parameters: {parts}")
+    return "\n".join(lines)
+
+
+def _log_to_stderr() -> None:
+    import logging
+
+    logger = logging.getLogger("geoprose")
+    if not any(isinstance(handler, logging.StreamHandler) for handler in logger.handlers):
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger.addHandler(handler)
+    logger.setLevel(logging.INFO)

@@ -1,5 +1,5 @@
-"""Stages, freeze plans, losses and the one trainer.
+"""Stages, freeze plans, losses and the one engine that trains them.
 
-Imports systems and data. Imported by experiments and the command line.
-Start at `run_recipe` in run.py.
+Imported by evaluation, experiments and cli. Imports data, systems and below.
+Start at `run_recipe` in run.py, then spec.py.
 """

@@ -1,0 +1,95 @@
+"""Read the pictures of a data set; the ones that cannot be read are counted and named, within a limit."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from geoprose.core.errors import DataError, GeoproseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from PIL.Image import Image
+
+logger = logging.getLogger(__name__)
+
+_PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
+_BLANK_SIDE_PX = 64
+_BLANK_GREY = 127
+_NAMED_IN_MESSAGE = 5
+
+
+def blank_picture() -> Image:
+    """Return the grey picture that stands for every image when a recipe says ``images: blank``."""
+    from PIL import Image
+
+    return Image.new("RGB", (_BLANK_SIDE_PX, _BLANK_SIDE_PX), (_BLANK_GREY,) * 3)
+
+
+def read_picture(path: Path) -> Image:
+    """Return the RGB picture of a file: common picture formats directly, anything else as a scene.
+
+    Raises:
+        DataError: If the file is missing or damaged.
+    """
+    from PIL import Image
+
+    try:
+        if path.suffix.lower() in _PICTURE_SUFFIXES:
+            with Image.open(io.BytesIO(path.read_bytes())) as picture:
+                return picture.convert("RGB")
+        from geoprose.scenes.read import read_scene
+        from geoprose.scenes.render import render_rgb, to_picture
+
+        return to_picture(render_rgb(read_scene(path)))
+    except FileNotFoundError as error:
+        raise DataError(f"{path} does not exist. Is the data directory complete?") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, GeoproseError) as error:
+        raise DataError(f"{path} cannot be read as a picture: {error}") from error
+
+
+@dataclass(frozen=True)
+class ImageScan:
+    """Result of looking at every image once.
+
+    Attributes:
+        digests: Path to the SHA-256 of the file.
+        unreadable: Path to the reason.
+    """
+
+    digests: dict[Path, str]
+    unreadable: dict[Path, str]
+
+
+def scan_images(paths: Iterable[Path], max_unreadable_fraction: float) -> ImageScan:
+    """Decode every image once.
+
+    Args:
+        paths: Images; each is looked at once.
+        max_unreadable_fraction: Above this share the data is considered broken.
+
+    Raises:
+        DataError: If more images than allowed cannot be read; the first ones are named.
+    """
+    digests: dict[Path, str] = {}
+    unreadable: dict[Path, str] = {}
+    for path in dict.fromkeys(paths):
+        try:
+            read_picture(path)
+            digests[path] = hashlib.sha256(path.read_bytes()).hexdigest()
+        except DataError as error:
+            unreadable[path] = str(error)
+            logger.warning("skipped: %s", error)
+    total = len(digests) + len(unreadable)
+    if unreadable and len(unreadable) > max_unreadable_fraction * total:
+        named = "\n  ".join(list(unreadable.values())[:_NAMED_IN_MESSAGE])
+        raise DataError(
+            f"{len(unreadable)} of {total} images cannot be read, more than image_policy.max_unreadable_fraction = "
+            f"{max_unreadable_fraction} allows:\n  {named}\nRepair the data, or raise the limit to train without them."
+        )
+    return ImageScan(digests, unreadable)

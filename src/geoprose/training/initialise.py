@@ -1,0 +1,74 @@
+"""What a stage sets before its first step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from geoprose.core.errors import ConfigError
+from geoprose.training.features import FeatureStore, input_statistics
+from geoprose.training.losses.supervision import word_embeddings
+from geoprose.training.spec import DirectionWordsSpec, PrepareSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+def prepare(system: Any, steps: Sequence[PrepareSpec], store: FeatureStore | None, digests: Sequence[str]) -> None:
+    """Apply the stage's ``prepare`` list in order.
+
+    Args:
+        system: Changed in place.
+        steps: Entries of the recipe.
+        store: Cached features.
+        digests: Images of the stage's training samples.
+    """
+    for step in steps:
+        if isinstance(step, DirectionWordsSpec):
+            set_direction_words(system, step)
+        else:
+            _set_statistics(system, store, digests)
+
+
+def _set_statistics(system: Any, store: FeatureStore | None, digests: Sequence[str]) -> None:
+    if store is None:
+        raise ConfigError("prepare: input_statistics needs a frozen vision encoder, whose features are cached.")
+    setter: Callable[[Tensor, Tensor], None] | None = getattr(
+        system.model.model.connector, "set_input_statistics", None
+    )
+    if setter is None:
+        raise ConfigError("prepare: input_statistics needs a connector with input_norm: standardise.")
+    setter(*input_statistics(store, digests))
+
+
+def set_direction_words(system: Any, step: DirectionWordsSpec) -> None:
+    """Start the position vector of each cell from the words for its place.
+
+    The vector of a cell is ``scale * ((v - mean v) + (h - mean h))``, where ``v`` is the word embedding for its row and
+    ``h`` for its column, each interpolated linearly over the given words. Centring keeps the mean token where it is.
+
+    Raises:
+        ConfigError: If the connector has no position vectors.
+    """
+    vectors = getattr(system.model.model.connector, "position_vectors", None)
+    if vectors is None:
+        raise ConfigError("prepare: direction_words needs a connector with a position_grid.")
+    side = round(vectors.shape[0] ** 0.5)
+    rows = interpolate_words(word_embeddings(system, step.vertical), side)
+    columns = interpolate_words(word_embeddings(system, step.horizontal), side)
+    centred = (rows - rows.mean(0))[:, None] + (columns - columns.mean(0))[None, :]
+    with torch.no_grad():
+        vectors.copy_((step.scale * centred).reshape(side * side, -1))
+
+
+def interpolate_words(embeddings_CD: Tensor, side: int) -> Tensor:
+    """Spread C embeddings evenly over ``side`` places, linearly between neighbours: (side, D)."""
+    count = embeddings_CD.shape[0]
+    if count == 1 or side == 1:
+        return embeddings_CD.mean(0, keepdim=True).expand(side, -1).clone()
+    place = torch.arange(side, dtype=torch.float64) * (count - 1) / (side - 1)
+    low = place.floor().long().clamp(max=count - 2)
+    share = (place - low).unsqueeze(1).to(embeddings_CD.dtype)
+    return embeddings_CD[low] * (1 - share) + embeddings_CD[low + 1] * share

@@ -1,0 +1,97 @@
+"""AdamW with a rate per glob, a learning-rate curve that is a pure function, and their state without pickle."""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from geoprose.core.errors import ConfigError, TrainingError
+from geoprose.core.registry import unknown_name_message
+from geoprose.training.freeze import short_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from geoprose.training.spec import ScheduleSpec, StageSpec
+
+_SEPARATOR = "::"
+
+
+def build_optimiser(model: nn.Module, stage: StageSpec) -> torch.optim.AdamW:
+    """Return AdamW over everything that trains, one group per (rate, decay).
+
+    Raises:
+        ConfigError: If a glob of ``learning_rates`` matches nothing that trains.
+    """
+    named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    unused = set(stage.learning_rates)
+    groups: dict[tuple[float, float], dict[str, Any]] = {}
+    for name, parameter in named:
+        glob = next((g for g in stage.learning_rates if fnmatch.fnmatchcase(short_name(name), g)), None)
+        unused.discard(glob or "")
+        rate = stage.learning_rate if glob is None else stage.learning_rates[glob]
+        decay = stage.optimiser.weight_decay if parameter.dim() > 1 else 0.0
+        group = groups.setdefault((rate, decay), {"params": [], "names": [], "lr": rate, "weight_decay": decay})
+        group["params"].append(parameter)
+        group["names"].append(name)
+    if unused:
+        shorts = {short_name(name) for name, _ in named}
+        raise ConfigError(unknown_name_message("learning_rates glob", sorted(unused)[0], sorted(shorts)[:20]))
+    options = stage.optimiser
+    # Why not fused/foreach: their kernels differ between machines and torch releases; the plain loop is the reference.
+    return torch.optim.AdamW(
+        list(groups.values()), betas=(options.beta1, options.beta2), eps=options.epsilon, foreach=False, fused=False
+    )
+
+
+def rate_factor(step: int, schedule: ScheduleSpec, num_steps: int) -> float:
+    """Return the share of the full rate at optimiser step ``step`` (from 0)."""
+    if step < schedule.warmup_steps:
+        return (step + 1) / (schedule.warmup_steps + 1)
+    if schedule.kind == "constant":
+        return 1.0
+    progress = min(1.0, (step - schedule.warmup_steps) / max(1, num_steps - schedule.warmup_steps))
+    left = 1.0 - progress if schedule.kind == "linear" else 0.5 * (1.0 + math.cos(math.pi * progress))
+    return schedule.final_fraction + (1.0 - schedule.final_fraction) * left
+
+
+def build_scheduler(optimiser: Any, stage: StageSpec) -> torch.optim.lr_scheduler.LambdaLR:
+    """Return torch's scheduler around ``rate_factor``."""
+    return torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_factor(step, stage.schedule, stage.steps))
+
+
+def optimiser_tensors(optimiser: Any) -> dict[str, Tensor]:
+    """Return the optimiser's state by parameter name: ``exp_avg::model.connector.x`` and so on."""
+    tensors: dict[str, Tensor] = {}
+    for group in optimiser.param_groups:
+        for name, parameter in zip(group["names"], group["params"], strict=True):
+            for key, value in optimiser.state.get(parameter, {}).items():
+                tensors[f"{key}{_SEPARATOR}{name}"] = torch.as_tensor(value)
+    return tensors
+
+
+def restore_optimiser(optimiser: Any, tensors: Mapping[str, Tensor], scheduler: Any, next_step: int) -> None:
+    """Put back what ``optimiser_tensors`` took, and set the scheduler to the step that comes next.
+
+    Raises:
+        TrainingError: If the state belongs to other parameters.
+    """
+    parameters = {n: p for g in optimiser.param_groups for n, p in zip(g["names"], g["params"], strict=True)}
+    names = {key.partition(_SEPARATOR)[2] for key in tensors}
+    if names - set(parameters):
+        raise TrainingError(
+            f"The checkpoint holds optimiser state of parameters that do not train: {sorted(names)[:3]}."
+        )
+    for key, tensor in tensors.items():
+        kind, _, name = key.partition(_SEPARATOR)
+        parameter = parameters[name]
+        optimiser.state[parameter][kind] = tensor if kind == "step" else tensor.to(parameter.device)
+    scheduler.last_epoch = next_step
+    scheduler._step_count = next_step + 1
+    for group, base_rate, factor in zip(optimiser.param_groups, scheduler.base_lrs, scheduler.lr_lambdas, strict=True):
+        group["lr"] = base_rate * factor(next_step)
+    scheduler._last_lr = [group["lr"] for group in optimiser.param_groups]

@@ -1,0 +1,197 @@
+"""Run a recipe: stages in order, then the system on disk. Start reading the training folder here."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from geoprose.core.errors import ConfigError, GeoproseError
+from geoprose.training import checkpoint as checkpoints
+from geoprose.training.batches import build_mixture, data_hashes
+from geoprose.training.lock import run_lock
+from geoprose.training.precision import resolve_precision, set_dtype
+from geoprose.training.recipes import load_recipe
+from geoprose.training.run_record import RUN_FILE, RunRecord
+from geoprose.training.session import Session, enter_stage, leave_stage, open_session
+from geoprose.training.signals import listen
+from geoprose.training.stage import run_stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from geoprose.training.spec import RecipeSpec
+
+logger = logging.getLogger(__name__)
+
+SYSTEM_FOLDER = "system"
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a finished run leaves.
+
+    Attributes:
+        out_dir: Folder of the run.
+        system_dir: The trained system, for ``systems.load``.
+        recipe: The resolved recipe.
+        record: Content of ``run.json``.
+    """
+
+    out_dir: Path
+    system_dir: Path
+    recipe: RecipeSpec
+    record: dict[str, Any]
+
+
+def run_recipe(
+    recipe: Path | str,
+    overrides: Iterable[str] = (),
+    out_dir: Path | None = None,
+    resume: bool = False,
+    data_dir: Path | None = None,
+) -> RunResult:
+    """Train what a recipe says.
+
+    Args:
+        recipe: Name of a shipped recipe or path of a YAML file.
+        overrides: ``"stages.0.steps=10"`` and the like.
+        out_dir: Folder of the run; ``runs/<recipe name>`` by default.
+        resume: Go on with a run that was interrupted; the result is the one of an uninterrupted run. A run that has
+            not started yet is started, a finished one is returned as it is.
+        data_dir: Folder that the recipe's sources are relative to.
+
+    Raises:
+        ConfigError: If the recipe is wrong, or the folder holds a run and ``resume`` is false. Nothing is written.
+        DataError: If data is missing or too much of it is damaged.
+        TrainingError: If the folder is in use, the loss diverges, or a signal stops the run (``Interrupted``,
+            ``Terminated``).
+    """
+    spec = resolve_precision(load_recipe(recipe, overrides))
+    out_dir = out_dir or Path("runs") / spec.name
+    earlier = _earlier_record(out_dir, spec, resume)
+    if earlier is not None and earlier["status"] == "finished" and _is_whole(out_dir / SYSTEM_FOLDER):
+        return RunResult(out_dir, out_dir / SYSTEM_FOLDER, spec, earlier)
+    session = open_session(spec, data_dir, out_dir)
+    with run_lock(out_dir), listen() as stop:
+        session.stop = stop
+        record = RunRecord(out_dir / RUN_FILE, spec, earlier)
+        try:
+            _run_stages(session, record)
+            _save(session)
+        except BaseException as error:
+            record.write(f"stopped: {type(error).__name__}")
+            raise
+        record.write("finished")
+    return RunResult(out_dir, out_dir / SYSTEM_FOLDER, spec, record.content)
+
+
+def plan_recipe(recipe: Path | str, overrides: Iterable[str] = (), data_dir: Path | None = None) -> dict[str, Any]:
+    """Return what ``run_recipe`` would do, after all its checks; trains nothing and writes nothing."""
+    spec = resolve_precision(load_recipe(recipe, overrides))
+    session = open_session(spec, data_dir, Path("runs") / spec.name)
+    stages = []
+    for index, stage in enumerate(spec.stages):
+        seed = spec.stage_seed(index)
+        report = enter_stage(session.system.model, stage, seed)
+        mixture = build_mixture(stage, session.sources[stage.name], seed)
+        stages.append(
+            {
+                "name": stage.name,
+                "steps": stage.steps,
+                "epochs": stage.steps * stage.accumulation * stage.batch_size / len(mixture),
+                "units": len(mixture),
+                "samples": sum(len(source.samples) for source in session.sources[stage.name]),
+                "losses": [loss.type for loss in stage.losses],
+                "precision": stage.precision,
+                "num_trainable": report.num_trainable,
+                "trains": report.modules,
+            }
+        )
+        leave_stage(session.system.model)
+    return {"recipe": spec.model_dump(mode="json"), "recipe_hash": spec.content_hash(), "stages": stages}
+
+
+def _run_stages(session: Session, record: RunRecord) -> None:
+    hashes = {key: value for loaded in session.sources.values() for key, value in data_hashes(loaded).items()}
+    before = record.content["data_hashes"]
+    if before and before != hashes:
+        changed = sorted(name for name in {*before, *hashes} if before.get(name) != hashes.get(name))
+        raise ConfigError(
+            f"The data changed since the run began ({', '.join(changed)}). Start a new run with another --out."
+        )
+    record.content["data_hashes"] = hashes
+    record.content["asset_hashes"] = _asset_hashes(session)
+    record.write("running")
+    session.scan_images()
+    root_names = {str(path): reason for path, reason in session.scan.unreadable.items()}
+    record.content["unreadable_images"] = root_names
+    for index, stage in enumerate(session.recipe.stages):
+        session.check_stop()
+        record.content["stages"][stage.name] = run_stage(session, index)
+        record.write("running")
+
+
+def _save(session: Session) -> None:
+    from geoprose.systems.save import save_system
+
+    session.check_stop()
+    set_dtype(session.system.model, session.recipe.save_dtype)
+    with checkpoints.atomic_folder(session.out_dir / SYSTEM_FOLDER) as folder:
+        save_system(session.system, folder)
+
+
+def _asset_hashes(session: Session) -> dict[str, str]:
+    """Return a hash per part of the starting weights."""
+    import hashlib
+
+    import torch
+
+    hashes: dict[str, str] = {}
+    for name, part in session.system.model.model.named_children():
+        digest = hashlib.sha256()
+        for key, tensor in sorted(part.state_dict().items()):
+            digest.update(key.encode())
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        hashes[name] = digest.hexdigest()
+    return hashes
+
+
+def _earlier_record(out_dir: Path, spec: RecipeSpec, resume: bool) -> dict[str, Any] | None:
+    path = out_dir / RUN_FILE
+    if not path.is_file():
+        return None
+    if not resume:
+        raise ConfigError(f"{out_dir} already holds a run. Continue it with --resume, or choose another --out folder.")
+    try:
+        earlier: dict[str, Any] = json.loads(path.read_text())
+        same = earlier["recipe_hash"] == spec.content_hash()
+    except (json.JSONDecodeError, KeyError) as error:
+        raise GeoproseError(f"{path} is damaged ({error}). Start again with another --out folder.") from error
+    if not same:
+        difference = _first_difference(earlier["recipe"], spec)
+        raise ConfigError(
+            f"The recipe differs from the one that {out_dir} was started with ({difference}). "
+            "Resume with the same recipe and overrides, or choose another --out folder."
+        )
+    return earlier
+
+
+def _first_difference(before: Any, spec: RecipeSpec) -> str:
+    def walk(old: Any, new: Any, path: str) -> str | None:
+        if isinstance(old, dict) and isinstance(new, dict):
+            keys = [*old, *(key for key in new if key not in old)]
+            return next((d for k in keys if (d := walk(old.get(k), new.get(k), f"{path}.{k}"))), None)
+        if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+            return next(
+                (d for i, (o, n) in enumerate(zip(old, new, strict=True)) if (d := walk(o, n, f"{path}.{i}"))), None
+            )
+        return None if old == new else f"{path.removeprefix('.')}: {old!r} became {new!r}"
+
+    return walk(before, spec.model_dump(mode="json"), "") or "unknown difference"
+
+
+def _is_whole(folder: Path) -> bool:
+    return folder.is_dir() and checkpoints.damage(folder) is None

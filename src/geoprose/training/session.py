@@ -1,0 +1,150 @@
+"""What the stages of one run share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from geoprose.assets.cache import cache_root
+from geoprose.core.errors import ConfigError
+from geoprose.training.batches import LoadedSource, Vision, load_source
+from geoprose.training.features import BLANK_DIGEST, FeatureStore, build_features
+from geoprose.training.freeze import FreezeReport, apply_freeze_plan
+from geoprose.training.images import ImageScan, scan_images
+from geoprose.training.lora import add_lora, merge_lora
+from geoprose.training.precision import apply_precision
+from geoprose.training.progress import display
+from geoprose.training.signals import StopRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from geoprose.training.spec import RecipeSpec, StageSpec
+
+STAGES_FOLDER = "stages"
+_ENCODER = "vision_encoder"
+
+
+@dataclass
+class Session:
+    """A run in progress.
+
+    Attributes:
+        recipe: The resolved recipe.
+        out_dir: Folder of the run.
+        system: Model and processor, changed stage by stage.
+        sources: Loaded sources of each stage.
+        stop: Set by a signal.
+        scan: Digests of all images.
+    """
+
+    recipe: RecipeSpec
+    out_dir: Path
+    system: Any
+    sources: dict[str, list[LoadedSource]]
+    stop: StopRequest = field(default_factory=StopRequest)
+    scan: ImageScan = field(default_factory=lambda: ImageScan({}, {}))
+
+    def stage_folder(self, index: int) -> Path:
+        """Return the folder of a stage."""
+        return self.out_dir / STAGES_FOLDER / f"{index + 1:02d}-{self.recipe.stages[index].name}"
+
+    def check_stop(self) -> None:
+        """Raise when a signal asked the run to stop."""
+        if self.stop:
+            raise self.stop.error(self.how_to_continue())
+
+    def how_to_continue(self) -> str:
+        """Return the sentence that ends the message of a stopped run."""
+        return f"Continue with the same command and --resume (folder {self.out_dir})."
+
+    def scan_images(self) -> None:
+        """Look at every image once and leave out the samples of unreadable ones."""
+        paths = [path for loaded in self.sources.values() for source in loaded for path in source.image_paths()]
+        self.scan = scan_images(paths, self.recipe.image_policy.max_unreadable_fraction)
+        for name, loaded in self.sources.items():
+            self.sources[name] = [source.without(self.scan.unreadable) for source in loaded]
+
+    def vision(self, index: int) -> Vision:
+        """Return the pictures of a stage: cached features where the encoder is frozen, pixels where it trains."""
+        is_blank = self.recipe.images == "blank"
+        encoder = self.system.model.model.vision_encoder
+        if any(parameter.requires_grad for parameter in encoder.parameters()):
+            return Vision(self.scan, None, is_blank)
+        images = {digest: path for path, digest in self.scan.digests.items() if path in set(self._paths(index))}
+        if is_blank:
+            images = {BLANK_DIGEST: Path(BLANK_DIGEST)}
+        return Vision(self.scan, self._features(images), is_blank)
+
+    def digests(self, index: int) -> list[str]:
+        """Return the digests of a stage's images, each once, in order of appearance."""
+        if self.recipe.images == "blank":
+            return [BLANK_DIGEST]
+        return list(dict.fromkeys(self.scan.digests[path] for path in self._paths(index)))
+
+    def _paths(self, index: int) -> list[Path]:
+        return [path for source in self.sources[self.recipe.stages[index].name] for path in source.image_paths()]
+
+    def _features(self, images: dict[str, Path]) -> FeatureStore:
+        spec = self.recipe.features
+        root = (self.out_dir if spec.cache == "run" else cache_root()) / "features"
+        with display("encoding images", len(images), unit="image") as shown:
+
+            def progress(done: int, total: int) -> None:
+                shown.update(len(images) - total + done)
+                self.check_stop()
+
+            return build_features(self.system, images, spec, root, progress)
+
+
+def open_session(recipe: RecipeSpec, data_dir: Path | None, out_dir: Path) -> Session:
+    """Load data and system; write nothing.
+
+    Raises:
+        ConfigError: If there is no data directory, or a stage's globs match nothing.
+        DataError: If a source is missing.
+    """
+    from geoprose.systems.build import build_system
+
+    folder = data_dir or (Path(recipe.data_dir) if recipe.data_dir else None)
+    if folder is None:
+        raise ConfigError(f"Recipe {recipe.name} names no data_dir. Say where the data is with --data DIR.")
+    sources = {stage.name: [load_source(source, folder) for source in stage.data] for stage in recipe.stages}
+    if recipe.num_threads is not None:
+        torch.set_num_threads(recipe.num_threads)
+    system = build_system(recipe.system, scale=recipe.scale, seed=recipe.seed)
+    check_globs(system.model, recipe.stages)
+    return Session(recipe, out_dir, system, sources)
+
+
+def check_globs(model: Any, stages: Sequence[StageSpec]) -> None:
+    """Fail early when a stage's globs match nothing; leaves every parameter trainable as it was."""
+    before = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    try:
+        for stage in stages:
+            if stage.trainable:
+                apply_freeze_plan(model, stage.trainable)
+    finally:
+        for parameter, requires_grad in before:
+            parameter.requires_grad_(requires_grad)
+
+
+def enter_stage(model: Any, stage: StageSpec, seed: int) -> FreezeReport:
+    """Add adapters, freeze, cast."""
+    if stage.lora is not None:
+        add_lora(model, stage.lora, seed)
+    report = apply_freeze_plan(model, stage.trainable)
+    apply_precision(model, stage.precision)
+    return report
+
+
+def leave_stage(model: Any) -> None:
+    """Merge the adapters and free the gradients."""
+    merge_lora(model)
+    for parameter in model.parameters():
+        parameter.grad = None
+        parameter.requires_grad_(False)
+    model.eval()

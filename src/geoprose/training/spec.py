@@ -1,0 +1,210 @@
+"""A recipe is data: stages in order, each saying what trains, on what, with which losses, for how many steps."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from geoprose.core.spec import Spec
+
+Precision = Literal["fp32", "bf16"]
+StagePrecision = Literal["fp32", "bf16", "auto"]
+
+
+class LoraSpec(Spec):
+    """Low-rank adapters, merged into the weights when the stage ends (arXiv:2106.09685)."""
+
+    rank: PositiveInt = 16
+    alpha: PositiveFloat = 32.0
+    """Scale of the update is alpha / rank."""
+    dropout: NonNegativeFloat = 0.0
+    targets: tuple[str, ...] = ("q_proj", "v_proj", "o_proj", "down_proj")
+    """Names of the linear layers that get adapters."""
+    within: str = "language_model"
+    """Sub-module of the backbone whose layers are adapted."""
+
+
+class LmLossSpec(Spec):
+    """Cross-entropy of the answer tokens; the logits exist only at answer positions."""
+
+    type: Literal["lm"] = "lm"
+    weight: PositiveFloat = 1.0
+
+
+class LexicalAlignmentSpec(Spec):
+    """Draw visual tokens to the word embeddings of what lies below them."""
+
+    type: Literal["lexical_alignment"] = "lexical_alignment"
+    weight: PositiveFloat = 1.0
+    supervision: Literal["cells", "captions"] = "cells"
+    """``cells``: ``meta["cell_composition"]`` (dense). ``captions``: words of the answers (multiple-instance)."""
+    distance: Literal["mse", "cosine"] = "mse"
+    """How far a token is from its target (``cells`` only)."""
+    words: dict[str, str] = Field(default_factory=dict)
+    """Class name to the word that stands for it; a class that is not listed stands for itself. With ``captions`` the
+    values are the vocabulary; empty: every word of the training captions with at least four letters."""
+    temperature: PositiveFloat = 0.1
+    """Sharpness of the pooling over tokens and of the softmax over words (``captions`` only)."""
+
+
+LossSpec = Annotated[LmLossSpec | LexicalAlignmentSpec, Field(discriminator="type")]
+
+
+class InputStatisticsSpec(Spec):
+    """Give the connector the mean and deviation of the TRAIN features (connector with ``input_norm: standardise``)."""
+
+    type: Literal["input_statistics"] = "input_statistics"
+
+
+class DirectionWordsSpec(Spec):
+    """Start the connector's position vectors from the words for the place of each cell of the grid."""
+
+    type: Literal["direction_words"] = "direction_words"
+    vertical: tuple[str, ...] = ("north", "south")
+    """Words along the rows, first row to last; they are interpolated over the grid."""
+    horizontal: tuple[str, ...] = ("west", "east")
+    """Words along the columns, first column to last."""
+    scale: PositiveFloat = 1.0
+    """Multiplies the centred word embeddings."""
+
+
+PrepareSpec = Annotated[InputStatisticsSpec | DirectionWordsSpec, Field(discriminator="type")]
+
+
+class SourceSpec(Spec):
+    """One file of samples and how much of it an epoch takes."""
+
+    path: str
+    """Records file, relative to the data directory (neutral JSONL)."""
+    weight: PositiveFloat = 1.0
+    """Fraction of the source that one epoch visits: 0.5 half of it, 2 everything twice."""
+    tasks: tuple[str, ...] = ()
+    """Keep only these question types; empty keeps all."""
+    limit: PositiveInt | None = None
+    """Keep only the first so many samples."""
+    answers_per_image: PositiveInt | None = None
+    """With ``packing: shared_prefix``: draw so many answers of an image each time it is visited; None takes all."""
+
+
+class ScheduleSpec(Spec):
+    """Learning-rate curve over the steps of the stage."""
+
+    kind: Literal["constant", "linear", "cosine"] = "cosine"
+    warmup_steps: NonNegativeInt = 0
+    """Step t (from 0) of the warm-up runs at (t + 1) / (warmup_steps + 1) of the rate."""
+    final_fraction: NonNegativeFloat = 0.0
+    """Share of the rate that is left at the end."""
+
+
+class OptimiserSpec(Spec):
+    """AdamW (arXiv:1711.05101)."""
+
+    beta1: NonNegativeFloat = 0.9
+    beta2: NonNegativeFloat = 0.999
+    epsilon: PositiveFloat = 1e-8
+    weight_decay: NonNegativeFloat = 0.0
+    """Applied to matrices only."""
+    max_grad_norm: NonNegativeFloat = 1.0
+    """Global norm that gradients are clipped to; 0 turns clipping off."""
+
+
+class StageSpec(Spec):
+    """One entry of the schedule. Budgets are in steps, so a slower machine trains the same model."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    trainable: tuple[str, ...] = ()
+    """Globs over parameter names below the backbone, e.g. ``connector.*``; each must match something."""
+    lora: LoraSpec | None = None
+    losses: tuple[LossSpec, ...] = (LmLossSpec(),)
+    data: tuple[SourceSpec, ...]
+    prepare: tuple[PrepareSpec, ...] = ()
+    """Initialisations applied when the stage starts."""
+    steps: PositiveInt
+    """Optimiser steps."""
+    batch_size: PositiveInt = 8
+    """Rows of a micro-batch: samples, or images with ``packing: shared_prefix``."""
+    accumulation: PositiveInt = 1
+    """Micro-batches of an optimiser step."""
+    packing: Literal["none", "shared_prefix", "length_grouped"] = "none"
+    learning_rate: PositiveFloat
+    learning_rates: dict[str, PositiveFloat] = Field(default_factory=dict)
+    """Glob to rate, for parameters that need another one; the first glob that matches wins."""
+    schedule: ScheduleSpec = ScheduleSpec()
+    optimiser: OptimiserSpec = OptimiserSpec()
+    precision: StagePrecision = "fp32"
+    """``bf16``: frozen weights are rounded to bfloat16; what trains stays in float32. ``auto``: bf16 where the machine
+    multiplies it in hardware, else fp32; the run record holds what was chosen."""
+    gradient_checkpointing: bool = False
+    seed: NonNegativeInt | None = None
+    """None: derived from the recipe's seed and the stage's place."""
+    save_every: PositiveInt = 500
+    log_every: PositiveInt = 10
+
+    @model_validator(mode="after")
+    def _check(self) -> StageSpec:
+        if not self.trainable and self.lora is None:
+            raise ValueError("nothing trains: give trainable globs or a lora")
+        if not self.losses or not self.data:
+            raise ValueError("a stage needs at least one loss and one data source")
+        types = [loss.type for loss in self.losses]
+        if len(set(types)) != len(types):
+            raise ValueError("each loss type may be given once")
+        return self
+
+
+class FeatureSpec(Spec):
+    """How frozen-encoder outputs are cached."""
+
+    dtype: Literal["bf16", "fp16", "fp32"] = "fp16"
+    """Format on disk; half precision keeps three digits more than the encoder's own bf16 rounding."""
+    encoder_precision: StagePrecision = "fp32"
+    batch_size: PositiveInt = 64
+    shard_images: PositiveInt = 1024
+    cache: Literal["user", "run"] = "user"
+    """``user``: shared by all runs of this machine; ``run``: inside the run's folder."""
+
+
+class ImagePolicySpec(Spec):
+    """What happens when an image of the data cannot be read."""
+
+    max_unreadable_fraction: NonNegativeFloat = 0.01
+    """Unreadable images are skipped, counted and named; above this share of the images the run stops."""
+
+
+class RecipeSpec(Spec):
+    """A whole training run."""
+
+    name: str = Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]*$")
+    description: str = ""
+    source: str = ""
+    """Where the schedule comes from."""
+    verified: str = ""
+    """Test or run that proves it."""
+    system: str
+    """System preset or directory that training starts from."""
+    scale: Literal["full", "tiny"] = "full"
+    stages: tuple[StageSpec, ...] = Field(min_length=1)
+    seed: NonNegativeInt = 0
+    images: Literal["real", "blank"] = "real"
+    """``blank``: every image's features are replaced by zeros, which trains a blind system."""
+    features: FeatureSpec = FeatureSpec()
+    image_policy: ImagePolicySpec = ImagePolicySpec()
+    keep_checkpoints: PositiveInt = 2
+    data_dir: str = ""
+    """Folder that the sources' paths are relative to; ``--data`` overrides it."""
+    save_dtype: Precision = "fp32"
+    num_threads: PositiveInt | None = None
+    """Threads of the arithmetic; None leaves torch's choice. Sums of two thread counts may differ in the last bit."""
+
+    @model_validator(mode="after")
+    def _check(self) -> RecipeSpec:
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) != len(names):
+            raise ValueError("stage names must differ")
+        return self
+
+    def stage_seed(self, index: int) -> int:
+        """Return the seed of stage ``index``."""
+        own = self.stages[index].seed
+        return self.seed * 1000 + index if own is None else own

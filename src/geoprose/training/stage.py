@@ -1,0 +1,148 @@
+"""Run one stage: freeze, prepare, train or read back, merge."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from transformers import TrainerCallback
+
+from geoprose.core.errors import TrainingError
+from geoprose.training import checkpoint as checkpoints
+from geoprose.training.batches import StageBatches, Vision, build_mixture
+from geoprose.training.initialise import prepare
+from geoprose.training.losses import LOSSES
+from geoprose.training.progress import Display, RunLog, display
+from geoprose.training.session import Session, enter_stage, leave_stage
+from geoprose.training.trainer import StageTrainer, StepReport, load_trained_tensors, trained_tensors
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from geoprose.training.freeze import FreezeReport
+    from geoprose.training.losses.base import StageLoss
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINTS = "checkpoints"
+DONE = "done"
+_WEIGHTS, _SUMMARY = "weights.safetensors", "stage.json"
+
+
+def run_stage(session: Session, index: int) -> dict[str, Any]:
+    """Bring the session's system to the end of stage ``index`` and return the stage's summary.
+
+    A finished stage is read back instead of trained; an unfinished one goes on from its newest whole checkpoint.
+    """
+    stage, model = session.recipe.stages[index], session.system.model
+    folder = session.stage_folder(index)
+    report = enter_stage(model, stage, session.recipe.stage_seed(index))
+    logger.info("stage %s trains %s", stage.name, report.summary())
+    summary = _finished(folder / DONE)
+    if summary is None or stage.prepare:
+        vision = session.vision(index)
+        prepare(session.system, stage.prepare, vision.store, session.digests(index))
+    if summary is None:
+        summary = _train(session, index, vision, report)
+        with checkpoints.atomic_folder(folder / DONE) as done:
+            checkpoints.write_tensors(done / _WEIGHTS, trained_tensors(model))
+            (done / _SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    else:
+        load_trained_tensors(model, checkpoints.read_tensors(folder / DONE / _WEIGHTS))
+    leave_stage(model)
+    return summary
+
+
+def make_losses(session: Session, index: int) -> list[StageLoss]:
+    """Build the losses of a stage from the registry."""
+    stage = session.recipe.stages[index]
+    samples = [sample for source in session.sources[stage.name] for sample in source.samples]
+    return [LOSSES.get(spec.type)(spec, session.system, samples) for spec in stage.losses]
+
+
+def _finished(done: Path) -> dict[str, Any] | None:
+    if not done.exists():
+        return None
+    problem = checkpoints.damage(done)
+    if problem is not None:
+        raise TrainingError(
+            f"The finished stage in {done} is damaged: {problem}. Delete that folder to train it again."
+        )
+    summary: dict[str, Any] = json.loads((done / _SUMMARY).read_text())
+    return summary
+
+
+def _train(session: Session, index: int, vision: Vision, report: FreezeReport) -> dict[str, Any]:
+    stage, folder = session.recipe.stages[index], session.stage_folder(index)
+    seed = session.recipe.stage_seed(index)
+    losses = make_losses(session, index)
+    mixture = build_mixture(stage, session.sources[stage.name], seed)
+    batches = StageBatches(stage, session.system, mixture, vision, losses)
+    config = session.system.model.config
+    cache_setting = {key: value for key, value in vars(config).items() if key == "use_cache"}
+    trainer = StageTrainer(session.system.model, stage, seed, batches, losses, folder / CHECKPOINTS)
+    trainer.keep_checkpoints = session.recipe.keep_checkpoints
+    checkpoints.sweep_orphans(folder / CHECKPOINTS)
+    newest = checkpoints.latest_checkpoint(folder / CHECKPOINTS)
+    first_step = int(newest.name.rpartition("-")[2]) if newest else 0
+    log = RunLog(folder, stage.name, first_step)
+    try:
+        with display(f"stage {stage.name}", stage.steps, first_step) as shown:
+            _connect(trainer, session, shown, log)
+            trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+    finally:
+        log.close()
+        # Contract: Trainer turns the cache off in the config, which would be saved with the system.
+        vars(config).pop("use_cache", None)
+        vars(config).update(cache_setting)
+    if trainer.state.global_step < stage.steps:
+        session.check_stop()
+    return _summary(trainer, report, len(mixture), batches.plan.batches_per_epoch)
+
+
+def _summary(trainer: StageTrainer, report: FreezeReport, num_units: int, batches_per_epoch: int) -> dict[str, Any]:
+    stage = trainer.stage
+    return {
+        "name": stage.name,
+        "steps": trainer.state.global_step,
+        "last_loss": trainer.last_loss,
+        "tokens": trainer.meter.tokens,
+        "skipped_steps": trainer.meter.skipped,
+        "num_trainable": report.num_trainable,
+        "trains": report.modules,
+        "units": num_units,
+        "epochs": stage.steps * stage.accumulation / batches_per_epoch,
+    }
+
+
+def _connect(trainer: StageTrainer, session: Session, shown: Display, log: RunLog) -> None:
+    notes = [""]
+
+    def on_report(report: StepReport) -> None:
+        log.write(report)
+        notes[0] = f"loss {report.loss:.4f}, {report.tokens_per_second:,.0f} tokens/s"
+        shown.update(report.step, notes[0])
+
+    trainer.on_report = on_report
+    trainer.on_step = lambda step: shown.update(step, notes[0])
+    trainer.should_stop = lambda: bool(session.stop)
+    trainer.add_callback(_StepEnd(trainer))
+
+
+class _StepEnd(TrainerCallback):  # type: ignore[misc] # transformers is not typed here
+    """Counts the step, and turns a signal into a checkpoint and the end of the loop."""
+
+    def __init__(self, trainer: StageTrainer) -> None:
+        self._trainer = trainer
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Called by transformers after the optimiser step."""
+        self._trainer.finish_step()
+        is_last = state.global_step >= state.max_steps
+        if self._trainer.should_stop() and not is_last:
+            control.should_save = control.should_training_stop = True
+        if is_last:  # the finished stage is written instead
+            control.should_save = False
