@@ -1,5 +1,7 @@
 """Decode part of one dataset (the picture or one of its overviews) in chunks of whole blocks."""
 
+# ruff: noqa: N806 - arrays carry their shape as a suffix
+
 from __future__ import annotations
 
 import math
@@ -58,7 +60,7 @@ class Layer:
     @property
     def is_band_interleaved(self) -> bool:
         """Whether each block holds one band only."""
-        return self.dataset.count == 1 or self.dataset.interleaving != rasterio.enums.Interleaving.pixel
+        return bool(self.dataset.count == 1 or self.dataset.interleaving != rasterio.enums.Interleaving.pixel)
 
 
 @dataclass(frozen=True)
@@ -203,7 +205,7 @@ def _decode_nearest(layer: Layer, request: Request, deadline: Deadline) -> Decod
             continue
         part_CHW, valid_HW = _read_chunk(layer, request.numbers, chunk)
         picked = np.ix_(rows[down] - chunk.row_off, columns[across] - chunk.col_off)
-        pixels_CHW[:, down, across], is_valid_HW[down, across] = part_CHW[:, *picked], valid_HW[picked]
+        pixels_CHW[:, down, across], is_valid_HW[down, across] = part_CHW[(slice(None), *picked)], valid_HW[picked]
     return pixels_CHW, is_valid_HW
 
 

@@ -56,8 +56,8 @@ class Deadline:
         """Raise SceneError when the time is over."""
         if time.monotonic() - self.started > self.seconds:
             raise SceneError(
-                f"Reading {self.name} took longer than {self.seconds:g} s and was stopped. Read a smaller window, build "
-                "overviews (`gdaladdo`), or raise ReadLimits(max_seconds=...)."
+                f"Reading {self.name} took longer than {self.seconds:g} s and was stopped. Read a smaller window, "
+                "build overviews (`gdaladdo`), or raise ReadLimits(max_seconds=...)."
             )
 
 

@@ -1,5 +1,7 @@
 """Open a scene safely and lazily; nothing is decoded until `SceneFile.read`."""
 
+# ruff: noqa: N803, N806 - arrays carry their shape as a suffix
+
 from __future__ import annotations
 
 from contextlib import contextmanager
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 Bounds = tuple[float, float, float, float]
 
+_FULL = -1
 _OVERVIEW_SLACK = 1.01  # an overview of 31x31 for a scene of 61x61 still counts as half the size
 
 
@@ -87,9 +90,9 @@ class SceneFile:
 
     def _describe(self, dataset: Any) -> None:
         self.validity = validity_of(dataset)
-        self._layers: dict[int, Layer] = {-1: Layer(dataset, self.path.name, 1.0, 1.0, self.validity)}
+        self._layers: dict[int, Layer] = {_FULL: Layer(dataset, self.path.name, 1.0, 1.0, self.validity)}
         self.width_px, self.height_px = int(dataset.width), int(dataset.height)
-        dtype = self._layers[-1].dtype
+        dtype = self._layers[_FULL].dtype
         check_size(self.path.name, (self.width_px, self.height_px, dataset.count), dtype.itemsize, self.limits)
         self.dtype = dtype.name
         if self.driver in PICTURE_DRIVERS:
@@ -115,7 +118,7 @@ class SceneFile:
     @property
     def full(self) -> Layer:
         """The full picture, for descriptions."""
-        return self._layers[-1]
+        return self._layers[_FULL]
 
     def overview(self, level: int) -> Layer:
         """Return one overview, opened once; 0 is the finest."""
@@ -214,8 +217,8 @@ class SceneFile:
         except (rasterio.errors.RasterioError, rasterio.errors.CPLE_BaseError, OSError, MemoryError) as error:
             cause = str(error.__cause__ or error).replace(str(self.path), self.path.name)
             raise SceneError(
-                f"{self.path.name} cannot be {verb}: {cause[:200]}. The file may be truncated or damaged; copy it again "
-                "and check it with `gdalinfo -checksum`."
+                f"{self.path.name} cannot be {verb}: {cause[:200]}. The file may be truncated or damaged; copy it "
+                "again and check it with `gdalinfo -checksum`."
             ) from error
 
     def close(self) -> None:

@@ -26,7 +26,7 @@ def check_picture(path: Path, picture_format: str, size: tuple[int, int], limits
     Raises:
         SceneError: If the picture is refused.
     """
-    advice = "Scale it down, convert it to a tiled GeoTIFF (`gdal_translate -of COG`), or raise max_picture_px in ReadLimits."
+    advice = "Convert it to a tiled GeoTIFF (`gdal_translate -of COG`), or raise max_picture_px in ReadLimits."
     refuse_above(size[0] * size[1], limits.max_picture_px, f"{path.name} has a number of pixels of", advice)
     try:
         with warnings.catch_warnings():
@@ -37,8 +37,6 @@ def check_picture(path: Path, picture_format: str, size: tuple[int, int], limits
     except (OSError, ValueError, SyntaxError, Warning, Image.DecompressionBombError) as error:
         raise SceneError(f"{path.name} is refused as a {picture_format} picture: {str(error)[:200]}.") from error
     if num_frames != 1:
-        raise SceneError(
-            f"{path.name} holds {num_frames} frames (an animation); save the one you need as its own file."
-        )
+        raise SceneError(f"{path.name} holds {num_frames} frames (an animation); save the one you need by itself.")
     if found != size:
         raise SceneError(f"{path.name} declares two sizes, {found} and {size}, so it is not opened.")

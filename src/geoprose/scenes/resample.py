@@ -2,6 +2,8 @@
 
 # C bands, H rows, W columns of the source; h rows, w columns of the result
 
+# ruff: noqa: N803, N806 - arrays carry their shape as a suffix
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any

@@ -26,7 +26,7 @@ SKIPPED_DRIVERS = (
     "VRT DERIVED GTI WMS WCS WMTS WFS OAPIF CSW HTTP PLMOSAIC PLSCENES EEDA EEDAI DAAS STACTA STACIT OGCAPI NGW "
     "Carto AmigoCloud Elastic GMLAS KMLSUPEROVERLAY MRF HDF4 HDF4Image"
 )
-"""Formats that name other files or addresses to read, and HDF4, whose decoder has known holes (CVE-2026-8086 and on)."""
+"""Formats that name other files or addresses to read, and HDF4, whose decoder has known holes (CVE-2026-8086)."""
 
 CACHE_MB = 64
 """GDAL's block cache; the default, 5 % of the memory, makes the peak memory of a large read grow with the machine."""

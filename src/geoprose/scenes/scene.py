@@ -1,5 +1,7 @@
 """The value that reading gives: pixels, what is valid, and where it lies."""
 
+# ruff: noqa: N815 - arrays carry their shape as a suffix
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -51,13 +51,13 @@ def check_tiff(path: Path, limits: ReadLimits) -> list[TiffDirectory]:
             directories = _read_directories(handle, path.name, limits)
     except (struct.error, KeyError, OverflowError) as error:
         raise SceneError(
-            f"{path.name} is a TIFF whose directory is cut off or damaged. Copy or download the file again, and check it "
-            "with `gdalinfo`."
+            f"{path.name} is a TIFF whose directory is cut off or damaged. Copy or download the file again, and check "
+            "it with `gdalinfo`."
         ) from error
     for directory in directories:
         size = (directory.width_px, directory.height_px, directory.num_bands)
         check_size(path.name, size, max(1, (directory.bits + 7) // 8), limits)
-        advice = "Rewrite the file in tiles (`gdal_translate -of COG`), or raise ReadLimits(max_block_bytes=...) if you trust it."
+        advice = "Rewrite it in tiles (`gdal_translate -of COG`), or raise max_block_bytes in ReadLimits."
         refuse_above(directory.block_bytes, limits.max_block_bytes, f"{path.name} has a tile or strip of bytes", advice)
     return directories
 

@@ -1,5 +1,7 @@
 """Which pixels hold data: nodata values, NaN, mask bands and alpha bands."""
 
+# ruff: noqa: N803, N806 - arrays carry their shape as a suffix
+
 from __future__ import annotations
 
 from dataclasses import dataclass

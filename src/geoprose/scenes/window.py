@@ -101,7 +101,7 @@ def extent_text(georef: GeoRef) -> str:
 
 
 def _pixels(bounds: tuple[float, float, float, float], crs: str, georef: GeoRef) -> np.ndarray:
-    """Pixel coordinates of a grid over the region; shape (2, points), points without a place in the scene's CRS left out."""
+    """Pixel coordinates of a grid over the region; shape (2, points), without those the scene's CRS cannot hold."""
     min_x, min_y, max_x, max_y = bounds
     # A grid, not only the outline: a polar scene may lie wholly inside the region, with its pole as the nearest point.
     xs, ys = (
