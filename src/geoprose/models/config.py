@@ -13,7 +13,7 @@ from transformers.configuration_utils import SubConfigSpec
 
 
 @strict
-class GeoproseConfig(PreTrainedConfig):
+class GeoproseConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers is untyped
     """Parts of a composed system as transformers sees them.
 
     Attributes:
@@ -31,7 +31,7 @@ class GeoproseConfig(PreTrainedConfig):
     """
 
     model_type = "geoprose"
-    sub_configs_defaults = {  # noqa: RUF012 - the name and form are the contract of transformers
+    sub_configs_defaults = {  # noqa: RUF012 - the form is the contract of transformers
         "vision_config": SubConfigSpec(config_class=AutoConfig, model_type="dinov2"),
         "text_config": SubConfigSpec(config_class=AutoConfig, model_type="llama"),
     }

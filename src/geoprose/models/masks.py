@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
-from transformers import PreTrainedConfig
 
 from geoprose.core.errors import ProcessingError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
 
 def prepare_attention_mask(

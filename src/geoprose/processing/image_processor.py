@@ -5,12 +5,10 @@ Shapes: N tiles (all pictures of the call), C channels, H W pixels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from transformers import BatchFeature
 from transformers.image_processing_utils import BaseImageProcessor
@@ -19,11 +17,16 @@ from geoprose.core.errors import ConfigError, ProcessingError
 from geoprose.layout.resize import RESIZE_MODES, Crop, Pad, ResizeHistory, Step
 from geoprose.layout.resolutions import RESOLUTIONS
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
 RESAMPLERS = {"nearest": Image.Resampling.NEAREST, "bilinear": Image.Resampling.BILINEAR,
               "bicubic": Image.Resampling.BICUBIC, "lanczos": Image.Resampling.LANCZOS}  # fmt: skip
 
 
-class GeoproseImageProcessor(BaseImageProcessor):
+class GeoproseImageProcessor(BaseImageProcessor):  # type: ignore[misc]  # transformers is untyped
     """Cut each picture into tiles, scale to 0..1 and normalise.
 
     Args:
@@ -35,9 +38,9 @@ class GeoproseImageProcessor(BaseImageProcessor):
         image_std: Standard deviation per channel.
     """
 
-    model_input_names = ["pixel_values"]  # noqa: RUF012 - the name and form are the contract of transformers
+    model_input_names = ["pixel_values"]  # noqa: RUF012 - the form is the contract of transformers
 
-    def __init__(  # noqa: PLR0913 - transformers rebuilds it from these keywords
+    def __init__(
         self,
         size: dict[str, int] | None = None,
         resolution: str = "fixed",
@@ -72,7 +75,7 @@ class GeoproseImageProcessor(BaseImageProcessor):
         """Turn pictures into ``pixel_values`` (N, C, H, W) float32, tiles of all pictures in order.
 
         Args:
-            images: A picture or any nesting of lists of pictures: PIL, or uint8 / float 0..1 arrays (H, W, 3) or (3, H, W).
+            images: A picture or any nesting of lists of pictures; see ``to_rgb`` for what a picture can be.
             return_tensors: ``"pt"``, ``"np"`` or None (torch as well: a list of tiles serves nobody).
             **kwargs: Ignored, so that shared keyword arguments of a processor call do no harm.
 

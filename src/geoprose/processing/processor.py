@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transformers import BatchFeature
 from transformers.processing_utils import MultiModalData, ProcessorMixin
@@ -13,6 +12,9 @@ from transformers.processing_utils import MultiModalData, ProcessorMixin
 from geoprose.core.errors import ProcessingError
 from geoprose.core.types import Message
 from geoprose.processing.prompt import IMAGE_MARK, PromptFormat, Rendered, render
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 IGNORED = -100
 
@@ -31,14 +33,14 @@ class SharedPrefix:
 
     Attributes:
         prefix_ids: Tokens up to and including the last picture; no label falls on them.
-        branches: Token ids and labels behind the prefix, one pair per question; the last branch token's label is its own.
+        branches: Token ids and labels behind the prefix, one pair per question.
     """
 
     prefix_ids: list[int]
     branches: list[tuple[list[int], list[int]]]
 
 
-class GeoproseProcessor(ProcessorMixin):
+class GeoproseProcessor(ProcessorMixin):  # type: ignore[misc]  # transformers is untyped
     """Pictures and text to ``pixel_values``, ``input_ids`` and ``attention_mask``.
 
     Args:
@@ -97,7 +99,7 @@ class GeoproseProcessor(ProcessorMixin):
         return EncodedConversation(ids, labels)
 
     def encode_prompt(self, messages: Sequence[Message], num_tokens_per_image: Sequence[int]) -> list[int]:
-        """Tokenise a conversation up to where the assistant begins to write; arguments as in ``encode_conversation``."""
+        """Tokenise a conversation up to where the assistant begins to write; see ``encode_conversation``."""
         self._check_texts(messages)
         rendered = render(messages, self.prompt_format, add_generation_prompt=True)
         return self._encode(rendered, num_tokens_per_image)[0]
@@ -120,7 +122,7 @@ class GeoproseProcessor(ProcessorMixin):
             num_tokens_per_image: Visual tokens of each picture; one tile each by default.
 
         Raises:
-            ProcessingError: If there are no pairs, or a question begins so that its first token would merge into the prefix.
+            ProcessingError: If there are no pairs, or a question's first token would merge into the prefix.
         """
         if not question_answer_pairs:
             raise ProcessingError("Give at least one question.")
@@ -175,8 +177,8 @@ class GeoproseProcessor(ProcessorMixin):
             found = [token for token in controls if token in message.text]
             if found:
                 raise ProcessingError(
-                    f"The {message.role} message holds the control token {found[0]!r}, which would end or forge a turn; "
-                    "remove it from the text."
+                    f"The {message.role} message holds the control token {found[0]!r}, which would end or forge "
+                    "a turn; remove it from the text."
                 )
             if message.role != "user" and IMAGE_MARK in message.text:
                 raise ProcessingError(f"Only user messages may hold {IMAGE_MARK}; the {message.role} message does.")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from geoprose.core.errors import ProcessingError
-from geoprose.core.types import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from geoprose.core.types import Message
 
 IMAGE_MARK = "<image>"
 

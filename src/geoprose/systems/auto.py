@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from transformers import AutoImageProcessor, AutoProcessor
 
-from geoprose.models.composite import GeoproseConfig
+from geoprose.models.config import GeoproseConfig
 from geoprose.processing.image_processor import GeoproseImageProcessor
 from geoprose.processing.processor import GeoproseProcessor
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from transformers import GenerationConfig, PreTrainedTokenizerBase
@@ -11,7 +11,6 @@ from transformers.initialization import no_init_weights
 
 from geoprose.core.errors import ConfigError, ModelError
 from geoprose.models.composite import GeoproseForConditionalGeneration
-from geoprose.models.config import GeoproseConfig
 from geoprose.processing.image_processor import GeoproseImageProcessor
 from geoprose.processing.processor import GeoproseProcessor
 from geoprose.processing.prompt import IMAGE_MARK
@@ -19,8 +18,11 @@ from geoprose.systems import auto as _auto  # noqa: F401 - registers the Auto cl
 from geoprose.systems.hf_config import hf_config, meta_config
 from geoprose.systems.presets import load_preset
 from geoprose.systems.pretrained import load_language_model, load_tokenizer, load_vision_encoder, weights_dir
-from geoprose.systems.spec import SystemSpec
 from geoprose.systems.tiny import tiny_spec, tiny_tokenizer
+
+if TYPE_CHECKING:
+    from geoprose.models.config import GeoproseConfig
+    from geoprose.systems.spec import SystemSpec
 
 Scale = Literal["full", "tiny"]
 
@@ -52,8 +54,8 @@ def build_system(
     Args:
         preset: Name of a preset, path of a preset file, or a spec.
         scale: ``"tiny"`` shrinks every part, uses random weights and a byte tokenizer, and needs no asset.
-        weights: Load the pretrained encoder and language model; False draws them at random (the tokenizer is still needed
-            at full scale). The connector is always new.
+        weights: Load the pretrained encoder and language model; False draws them at random (the tokenizer is still
+            needed at full scale). The connector is always new.
         dtype: Dtype of every part.
         seed: Seed of everything that is drawn.
 

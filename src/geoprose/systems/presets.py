@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from geoprose.core.errors import PresetError
 from geoprose.core.registry import unknown_name_message
 from geoprose.core.spec import apply_overrides, merge, read_yaml, validate
 from geoprose.systems.spec import SystemSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 PRESETS_DIR = Path(__file__).parent.parent / "presets"
 

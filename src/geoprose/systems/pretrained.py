@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +14,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from geoprose.core.errors import ConfigError, ModelError, ResourceError
 from geoprose.core.registry import unknown_name_message
 from geoprose.layout.tokens import grid_side
-from geoprose.models.composite import GeoproseForConditionalGeneration
 from geoprose.models.parts.encoders.position_table import resize_position_table
-from geoprose.systems.spec import LanguageModelSpec, VisionEncoderSpec, WeightsSpec
+
+if TYPE_CHECKING:
+    from geoprose.models.composite import GeoproseForConditionalGeneration
+    from geoprose.systems.spec import LanguageModelSpec, VisionEncoderSpec, WeightsSpec
 
 
 def weights_dir(weights: WeightsSpec | None, part: str) -> Path:
@@ -57,8 +59,8 @@ def _from_hub(hub_id: str, revision: str, part: str) -> Path:
         )
     except Exception as error:  # the hub client raises many kinds; all mean that the weights are not here
         raise ResourceError(
-            f"{part} needs {hub_id} at {revision[:12]} from the model hub, which cannot be had here ({type(error).__name__}). "
-            f"Download it where the hub is reachable and set {part}.weights to {{path: FOLDER}}."
+            f"{part} needs {hub_id} at {revision[:12]} from the model hub, which cannot be had here "
+            f"({type(error).__name__}). Download it elsewhere and set {part}.weights to {{path: FOLDER}}."
         ) from error
     return Path(folder)
 
@@ -67,7 +69,7 @@ def load_tokenizer(language_model: LanguageModelSpec) -> PreTrainedTokenizerBase
     """Return the tokenizer that belongs to the language model's weights."""
     folder = weights_dir(language_model.weights, "language_model")
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True)  # type: ignore[no-any-return]
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:
         raise ResourceError(f"{folder} holds no tokenizer that can be read: {error}") from error
 
@@ -131,7 +133,7 @@ def _from_pretrained(model_class: Any, folder: Path, part: str) -> PreTrainedMod
         raise ModelError(
             f"{part}: {folder} lacks {sorted(info['missing_keys'])[:3]}; the weights are of another model."
         )
-    return model  # type: ignore[no-any-return]
+    return model
 
 
 def _compare_configs(wanted: Mapping[str, Any], config: Any, part: str, folder: Path) -> None:

@@ -6,13 +6,15 @@ import copy
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any, Literal
-
-from torch import nn
+from typing import TYPE_CHECKING, Any, Literal
 
 from geoprose.core.errors import ConfigError
 from geoprose.core.files import write_json
-from geoprose.systems.build import System
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from geoprose.systems.build import System
 
 ADAPTER_DIR = "adapter"
 SPEC_FILE = "system.json"

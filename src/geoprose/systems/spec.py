@@ -199,7 +199,7 @@ class SystemSpec(Spec):
     @field_validator("packer", "fusion", "position")
     @classmethod
     def _registered(cls, value: str, info: Any) -> str:
-        tables = {"packer": PACKERS, "fusion": FUSIONS, "position": POSITIONS}
+        tables: dict[str, Any] = {"packer": PACKERS, "fusion": FUSIONS, "position": POSITIONS}
         return _known(info.field_name, value, tables[info.field_name].names())
 
     @model_validator(mode="after")

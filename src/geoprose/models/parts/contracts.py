@@ -7,10 +7,12 @@ D language-model width, B batch, T text length, M visual tokens of the whole bat
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
-from transformers import PreTrainedConfig
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
 
 class VisionEncoder(nn.Module, ABC):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from geoprose.core.errors import ProcessingError
 from geoprose.models.parts.contracts import Fusion
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class ScatterFusion(Fusion):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from geoprose.models.parts.contracts import Packer
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class FlatPacker(Packer):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from geoprose.models.parts.contracts import Positions
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Rope1d(Positions):

@@ -59,7 +59,10 @@ class UnshuffleMlpConnector(Connector):
             order, started at zero. None for no vectors.
     """
 
-    def __init__(  # noqa: PLR0913 - flat keyword arguments are the contract of parts
+    input_mean: Tensor
+    input_std: Tensor
+
+    def __init__(  # noqa: PLR0913, PLR0917 - flat keyword arguments are the contract of parts
         self,
         in_size: int,
         out_size: int,
