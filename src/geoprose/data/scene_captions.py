@@ -1,0 +1,112 @@
+"""Scene-naming and captioning questions from a folder with ``annotations.jsonl`` (RSICD, UCM and Sydney captions).
+
+Each line of the file describes one image: ``{"file", "label", "captions": [...], "split"}``. The images stay where
+they are; the data set folder links to them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from geoprose.core.errors import DataError
+from geoprose.core.files import sha256_file, write_json
+from geoprose.core.types import JsonValue, Message, Sample
+from geoprose.data.neutral import write_samples
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ANNOTATIONS = "annotations.jsonl"
+SCENE_QUESTION = "What scene is this?"
+CAPTION_QUESTION = "Describe the image."
+LINK_NAME = "source"
+
+
+def build_scene_captions(source_dir: Path, out_dir: Path) -> dict[str, JsonValue]:
+    """Write ``train.jsonl``, ``val.jsonl``, ``test.jsonl`` and ``card.json`` into ``out_dir``.
+
+    One sample per image names the scene (task ``scene``). For training, one sample per distinct caption (task
+    ``caption``); for validation and test one caption sample per image, with every reference in ``meta["answers"]``.
+
+    Args:
+        source_dir: Folder with ``annotations.jsonl`` and the images it names.
+        out_dir: New folder of the data set.
+
+    Returns:
+        The card: counts per split and task, the labels, and the hash of the annotations.
+
+    Raises:
+        DataError: If the annotations are missing or broken, or ``out_dir`` holds something else.
+    """
+    rows = list(_read(source_dir / ANNOTATIONS))
+    if out_dir.exists() and not (out_dir / "card.json").is_file() and any(out_dir.iterdir()):
+        raise DataError(f"{out_dir} holds something that is not a data set of geoprose. Give another folder.")
+    out_dir.mkdir(parents=True, exist_ok=True)
+    link = out_dir / LINK_NAME
+    link.unlink(missing_ok=True)
+    link.symlink_to(source_dir.resolve(), target_is_directory=True)
+    counts: Counter[str] = Counter()
+    for split in ("train", "val", "test"):
+        samples = [sample for row in rows if row["split"] == split for sample in _samples(row)]
+        counts.update(f"{split}.{sample.task}" for sample in samples)
+        write_samples(samples, out_dir / f"{split}.jsonl")
+    card: dict[str, JsonValue] = {
+        "name": source_dir.name,
+        "builder": "geoprose.data.scene_captions",
+        "source_sha256": sha256_file(source_dir / ANNOTATIONS),
+        "labels": sorted({words_of(str(row["label"])) for row in rows}),
+        "counts": dict(sorted(counts.items())),
+        "licence": "as stated by the authors of the data set; not redistributed",
+    }
+    write_json(out_dir / "card.json", card)
+    return card
+
+
+def words_of(label: str) -> str:
+    """Return a folder name as words: ``"DenseResidential"`` becomes ``"dense residential"``."""
+    spaced = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in label.replace("_", " "))
+    return " ".join(spaced.split())
+
+
+def _read(path: Path) -> Iterator[dict[str, Any]]:
+    if not path.is_file():
+        raise DataError(
+            f"{path} does not exist. Each line must be an object with file, label, captions and split; for RSICD, "
+            "make it from dataset_rsicd.json and the class lists of its authors."
+        )
+    with path.open(encoding="utf-8") as handle:
+        for number, line in enumerate(handle, start=1):
+            try:
+                row = json.loads(line)
+                complete = {key: row[key] for key in ("file", "label", "captions", "split")}
+            except (ValueError, KeyError, TypeError) as error:
+                raise DataError(
+                    f"{path}:{number} is not a whole record ({error!r}). Repair or remove the line."
+                ) from error
+            yield complete
+
+
+def _samples(row: dict[str, Any]) -> Iterator[Sample]:
+    stem = Path(row["file"]).stem
+    yield _sample(row, f"{stem}-scene", "scene", words_of(row["label"]), [words_of(row["label"])])
+    references: list[str] = [" ".join(caption.split()) for caption in row["captions"]]
+    asked = dict.fromkeys(references) if row["split"] == "train" else references[:1]
+    for number, caption in enumerate(asked):
+        yield _sample(row, f"{stem}-caption-{number}", "caption", caption, references)
+
+
+def _sample(row: dict[str, Any], sample_id: str, task: str, answer: str, accepted: list[str]) -> Sample:
+    question = SCENE_QUESTION if task == "scene" else CAPTION_QUESTION
+    answers: list[JsonValue] = list(accepted)
+    return Sample(
+        id=sample_id,
+        images=(f"{LINK_NAME}/{row['file']}",),
+        messages=(Message("user", f"<image>\n{question}"), Message("assistant", answer)),
+        task=task,
+        split=row["split"],
+        georefs=(None,),
+        meta={"answer": answer, "answers": answers},
+    )

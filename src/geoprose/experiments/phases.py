@@ -1,0 +1,46 @@
+"""Wall seconds per phase of a run, and the memory it needed at its peak."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class Phases:
+    """Time the phases of a run.
+
+    Args:
+        on_phase: Called with the name of each phase as it begins.
+
+    Attributes:
+        seconds: Wall seconds of each finished phase, in order.
+    """
+
+    def __init__(self, on_phase: Callable[[str], None] | None = None) -> None:
+        self.seconds: dict[str, float] = {}
+        self._on_phase = on_phase
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Time what runs inside as phase ``name``."""
+        if self._on_phase is not None:
+            self._on_phase(name)
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(time.perf_counter() - start, 2)
+
+    @staticmethod
+    def peak_memory_gib() -> float:
+        """Return the largest resident memory so far of this process or of any child, GiB."""
+        unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux kibibytes
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        return round(max(own, children) * unit / 2**30, 3)

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from geoprose.core.errors import DataError
+from geoprose.data.neutral import read_samples
+from geoprose.data.scene_captions import build_scene_captions, words_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ROWS = [
+    {"file": "images/a.png", "label": "DenseResidential", "captions": ["many houses .", "many houses .", "a road ."], "split": "train"},
+    {"file": "images/b.png", "label": "storage_tanks", "captions": ["four tanks .", "white  tanks ."], "split": "test"},
+]  # fmt: skip
+
+
+def make_source(folder: Path, rows: list[dict[str, object]]) -> Path:
+    from PIL import Image
+
+    (folder / "images").mkdir(parents=True)
+    for row in rows:
+        Image.new("RGB", (8, 8)).save(folder / str(row["file"]))
+    (folder / "annotations.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [("DenseResidential", "dense residential"), ("storage_tanks", "storage tanks"), ("farmland", "farmland")],
+)
+def test_labels_become_words(label: str, words: str) -> None:
+    assert words_of(label) == words
+
+
+def test_training_has_one_sample_per_distinct_caption_and_test_keeps_all_references(tmp_path: Path) -> None:
+    card = build_scene_captions(make_source(tmp_path / "source", ROWS), tmp_path / "out")
+    train = read_samples(tmp_path / "out" / "train.jsonl")
+    assert [(s.task, s.messages[1].text) for s in train] == [
+        ("scene", "dense residential"),
+        ("caption", "many houses ."),
+        ("caption", "a road ."),
+    ]
+    test = read_samples(tmp_path / "out" / "test.jsonl")
+    assert [s.task for s in test] == ["scene", "caption"]
+    assert test[1].meta["answers"] == ["four tanks .", "white tanks ."]
+    assert card["counts"] == {"test.caption": 1, "test.scene": 1, "train.caption": 2, "train.scene": 1}
+    assert card["labels"] == ["dense residential", "storage tanks"]
+    assert (tmp_path / "out" / train[0].images[0]).is_file()
+
+
+def test_the_same_source_gives_the_same_bytes_and_may_be_rebuilt(tmp_path: Path) -> None:
+    source = make_source(tmp_path / "source", ROWS)
+    build_scene_captions(source, tmp_path / "out")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.json*")}
+    build_scene_captions(source, tmp_path / "out")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.json*")} == before
+
+
+def test_missing_and_broken_annotations_name_file_and_line(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"annotations\.jsonl does not exist"):
+        build_scene_captions(tmp_path / "none", tmp_path / "out")
+    source = make_source(tmp_path / "source", ROWS)
+    with (source / "annotations.jsonl").open("a") as handle:
+        handle.write('{"file": "images/c.png"}\n')
+    with pytest.raises(DataError, match=r"annotations\.jsonl:3 is not a whole record"):
+        build_scene_captions(source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("precious")
+    with pytest.raises(DataError, match="not a data set of geoprose"):
+        build_scene_captions(make_source(tmp_path / "source", ROWS), tmp_path / "out")
+
+
+@pytest.mark.data
+def test_the_real_rsicd_has_its_published_counts(shared_data: Path, tmp_path: Path) -> None:
+    card = build_scene_captions(shared_data / "rsicd", tmp_path / "out")
+    counts = card["counts"]
+    assert isinstance(counts, dict)
+    assert (counts["train.scene"], counts["val.scene"], counts["test.scene"]) == (8734, 1094, 392)
+    assert counts["test.caption"] == 392
+    assert isinstance(card["labels"], list)
+    assert len(card["labels"]) == 31

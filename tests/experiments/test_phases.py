@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from geoprose.experiments.phases import Phases
+
+
+def test_phases_are_timed_in_order_and_announced() -> None:
+    announced: list[str] = []
+    phases = Phases(announced.append)
+    with phases("first"):
+        time.sleep(0.05)
+    with phases("second"):
+        pass
+    assert announced == ["first", "second"] == list(phases.seconds)
+    assert phases.seconds["first"] >= 0.05 > phases.seconds["second"]
+
+
+def test_a_failing_phase_is_timed_and_raises() -> None:
+    phases = Phases()
+    with pytest.raises(RuntimeError, match="boom"), phases("bad"):
+        raise RuntimeError("boom")
+    assert "bad" in phases.seconds
+
+
+def test_peak_memory_counts_what_was_held() -> None:
+    before = Phases.peak_memory_gib()
+    block = bytearray(200 * 2**20)
+    block[:: 2**12] = b"x" * len(block[:: 2**12])
+    assert Phases.peak_memory_gib() >= max(before, 0.19)
