@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,18 +64,19 @@ def _common_grid(sources: Sequence[Any]) -> tuple[Affine, int, int]:
             raise AssetError(
                 f"{Path(source.name).name} has another CRS or data type than the first band, or is rotated."
             )
-    finest = min(sources, key=lambda source: abs(source.transform.a))
+    fine = min(sources, key=lambda source: abs(source.transform.a)).transform
     left = max(source.bounds.left for source in sources)
     top = min(source.bounds.top for source in sources)
     right = min(source.bounds.right for source in sources)
     bottom = max(source.bounds.bottom for source in sources)
-    inverse = ~finest.transform
     # Rounded inwards to whole pixels of the finest grid; the small term absorbs floating-point noise.
-    x_0, y_0 = (int(-(-value // 1)) for value in (inverse * (left, top))[0:2])
-    x_1, y_1 = (int((value + 1e-6) // 1) for value in (inverse * (right, bottom))[0:2])
-    if x_1 <= x_0 or y_1 <= y_0:
+    first_column, first_row = math.ceil((left - fine.c) / fine.a - 1e-6), math.ceil((top - fine.f) / fine.e - 1e-6)
+    width = math.floor((right - fine.c) / fine.a + 1e-6) - first_column
+    height = math.floor((bottom - fine.f) / fine.e + 1e-6) - first_row
+    if width <= 0 or height <= 0:
         raise AssetError("The bands to stack do not cover any common ground.")
-    return finest.transform * type(finest.transform).translation(x_0, y_0), x_1 - x_0, y_1 - y_0
+    origin = (fine.c + first_column * fine.a, fine.f + first_row * fine.e)
+    return type(fine)(fine.a, 0.0, origin[0], 0.0, fine.e, origin[1]), width, height
 
 
 def _profile(first: Any, stack: BandStack, grid: tuple[Affine, int, int]) -> dict[str, Any]:
