@@ -1,12 +1,85 @@
-"""``geoprose data``: not written yet."""
+"""``geoprose data``: check and build data sets."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from pathlib import Path
+from typing import Any
 
-if TYPE_CHECKING:
-    import typer
+import typer
+
+data_app = typer.Typer(help="Check and build data sets.", no_args_is_help=True)
+build_app = typer.Typer(help="Build a data set from packaged assets.", no_args_is_help=True)
+data_app.add_typer(build_app, name="build")
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb to ``app``."""
+    app.add_typer(data_app, name="data")
+
+
+@data_app.command("check")
+def check(
+    path: Path = typer.Argument(..., metavar="FILE|DIR", help="Annotation file, or the folder of a data set."),
+    codec: str = typer.Option("", "--codec", help="Box format of the answers, such as geochat; default: as declared."),
+    examples: int = typer.Option(3, "--examples", min=0, max=1000, help="Findings shown per kind."),
+    json_output: bool = typer.Option(False, "--json", help="Print one JSON object."),
+) -> None:
+    """Find missing and broken images, boxes off their scale, duplicates, empty answers and split leaks.
+
+    Exits with 0 when nothing is found and with 4 when something is.
+    """
+    from geoprose.data.check import check_dataset
+
+    report = check_dataset(path, codec or None, examples)
+    if json_output:
+        typer.echo(json.dumps(report.to_dict(), ensure_ascii=False))
+    else:
+        _print_report(report.to_dict())
+    if not report.is_clean:
+        raise typer.Exit(4)
+
+
+@build_app.command("world")
+def build_world_command(
+    out: Path = typer.Option(..., "--out", help="Folder to write; it must not exist or hold an earlier build."),
+    json_output: bool = typer.Option(False, "--json", help="Print the data card as one JSON object."),
+) -> None:
+    """Build questions about Blue Marble tiles, with MODIS land cover as independent labels."""
+    from geoprose.data.world.build import build_world
+
+    card = build_world(out)
+    if json_output:
+        typer.echo(json.dumps(card, ensure_ascii=False))
+    else:
+        typer.echo(f"wrote {out}")
+        for key in ("counts", "leak_check"):
+            typer.echo(f"{key}: {json.dumps(card.get(key), ensure_ascii=False)}")
+
+
+def _print_report(report: dict[str, Any]) -> None:
+    """Print a report as a table with examples below each kind."""
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False, emoji=False)
+    if not console.is_terminal:
+        console.width = 120
+    splits = ", ".join(f"{count} {name or 'without split'}" for name, count in report["splits"].items())
+    console.print(
+        f"{escape(report['path'])}: {report['num_samples']} records ({splits}), {report['num_images']} images",
+        soft_wrap=True,
+    )
+    if report["is_clean"]:
+        console.print("nothing found")
+        return
+    table = Table("fault", "n", "meaning", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.columns[1].justify = "right"
+    for fault in report["faults"]:
+        table.add_row(fault["kind"], str(fault["count"]), fault["meaning"])
+    console.print(table)
+    for fault in report["faults"]:
+        for example in fault["examples"]:
+            console.print(f"{fault['kind']}: {escape(example)}", soft_wrap=True)
