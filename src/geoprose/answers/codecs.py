@@ -22,6 +22,7 @@ BOX_CODECS: Registry[BoxCodec] = Registry(
     slot="box_codec",
     table={
         "geoprose": "geoprose.answers.formats.house:GEOPROSE",
+        "digits": "geoprose.answers.formats.digits:DIGITS",
         "geochat": "geoprose.answers.formats.geochat:GEOCHAT",
         "geochat_unrotated_at_90": "geoprose.answers.formats.geochat:GEOCHAT_UNROTATED_AT_90",
         "vrsbench": "geoprose.answers.formats.vrsbench:VRSBENCH",

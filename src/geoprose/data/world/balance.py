@@ -24,8 +24,8 @@ class Candidate:
         answer: The answer to train on.
         accepted: Every answer scored as right.
         facts: The tiles asked about, in the order of the pictures.
-        stratum: What to balance over when it is not the answer text itself (the class of a box, say).
         box_px: ``(x_min, y_min, x_max, y_max)`` in tile pixels where the answer is a box.
+        weight: How often to draw this question in training, relative to others.
     """
 
     task: str
@@ -33,8 +33,8 @@ class Candidate:
     answer: str
     accepted: tuple[str, ...]
     facts: tuple[TileFacts, ...]
-    stratum: str = ""
     box_px: tuple[int, int, int, int] | None = None
+    weight: float | None = None
 
     @property
     def key(self) -> str:
@@ -45,19 +45,18 @@ class Candidate:
 def choose(candidates: Iterable[Candidate], quota: Quota, seed: int) -> list[Candidate]:
     """Take questions in rounds: each round takes one of every answer of every wording.
 
-    So at whatever round the quota stops it, answers are equally frequent within each wording up to
-    ``quota.max_ratio``, and wordings are equally frequent as far as candidates last. The order within an answer is a
-    hash of the seed and the question, so it depends on nothing else.
+    So at whatever round the quota stops it, answers are equally frequent within each wording and wordings are equally
+    frequent, as far as candidates last. The order within an answer is a hash of the seed and the question, so it
+    depends on nothing else.
     """
     wordings = _wordings(candidates, quota, seed)
     used: Counter[str] = Counter()
     chosen: list[Candidate] = []
-    while wordings:
+    while wordings and len(chosen) < quota.total:
         for name in sorted(wordings):
             taken = wordings[name].take_round(used)
-            if not taken or len(chosen) + len(taken) > quota.total:
+            if not taken:
                 del wordings[name]
-                continue
             chosen += taken
             used.update(facts.tile.id for candidate in taken for facts in candidate.facts)
     return sorted(chosen, key=lambda candidate: candidate.key)
@@ -76,15 +75,22 @@ class _Wording:
         ready = {name: self._next(name, used) for name in sorted(self._by_answer)}
         for name in [name for name, candidate in ready.items() if candidate is None and not self._taken[name]]:
             del self._by_answer[name]  # never taken: its tiles are all used up, so it is no answer of this wording
-        exhausted = [self._taken[name] for name in self._by_answer if ready[name] is None]
-        limit = self._quota.max_ratio * min(exhausted, default=float("inf"))
-        picked = {name: c for name, c in ready.items() if c is not None and self._taken[name] + 1 <= limit}
-        if not picked or len(self._by_answer) < MIN_ANSWERS:
+        if len(self._by_answer) < MIN_ANSWERS and self._quota.round_over == "answers":
             return []
+        exhausted = [self._taken[name] for name in self._by_answer if ready[name] is None]
+        limit = self._limit(exhausted)
+        picked = {name: c for name, c in ready.items() if c is not None and self._taken[name] < limit}
         for name in picked:
             self._by_answer[name].pop()
             self._taken[name] += 1
         return list(picked.values())
+
+    def _limit(self, exhausted: Sequence[int]) -> float:
+        """Return how many of each answer may be taken, given the counts of those that ran out."""
+        limit = float("inf") if self._quota.per_answer is None else self._quota.per_answer
+        if self._quota.is_even and exhausted:
+            limit = min(limit, max(self._quota.at_least, min(exhausted)))
+        return limit
 
     def _next(self, name: str, used: Mapping[str, int]) -> Candidate | None:
         """Return the next candidate of an answer whose tiles may still be asked about, without taking it."""
@@ -97,13 +103,12 @@ class _Wording:
 def _wordings(candidates: Iterable[Candidate], quota: Quota, seed: int) -> dict[str, _Wording]:
     groups: dict[str, dict[str, list[Candidate]]] = defaultdict(lambda: defaultdict(list))
     for candidate in candidates:
-        groups[candidate.question][candidate.stratum or candidate.answer].append(candidate)
-    wordings: dict[str, _Wording] = {}
-    for text, by_answer in groups.items():
-        kept = {name: _hashed(items, seed) for name, items in by_answer.items() if len(items) >= quota.min_count}
-        if len(kept) >= MIN_ANSWERS:
-            wordings[text] = _Wording(kept, quota)
-    return wordings
+        key = candidate.answer if quota.round_over == "answers" else ""
+        groups[candidate.question][key].append(candidate)
+    return {
+        text: _Wording({answer: _hashed(items, seed) for answer, items in by_answer.items()}, quota)
+        for text, by_answer in groups.items()
+    }
 
 
 def _hashed(items: Sequence[Candidate], seed: int) -> list[Candidate]:

@@ -7,7 +7,6 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +18,11 @@ from geoprose.core.types import JsonValue, Sample
 from geoprose.data.llava import write_llava
 from geoprose.data.neutral import write_samples
 from geoprose.data.world.balance import Candidate
-from geoprose.data.world.card import describe_split, held_out_places, make_card, sources_of
-from geoprose.data.world.questions import questions_of
+from geoprose.data.world.card import describe_alignment, describe_split, make_card, sources_of
+from geoprose.data.world.places import held_out_places
+from geoprose.data.world.questions import scored_questions, training_questions
 from geoprose.data.world.rasters import check_alignment, measure_alignment, read_globe, read_labels
-from geoprose.data.world.records import to_samples
+from geoprose.data.world.records import conversations, to_samples
 from geoprose.data.world.scene import CARD_NAME, SCENE_NAME, write_scene
 from geoprose.data.world.settings import WorldSettings
 from geoprose.data.world.split import SPLITS, SplitName, check_leaks
@@ -95,20 +95,27 @@ def _build_in(out_dir: Path, settings: WorldSettings, blue_marble: Path, land_co
     survey = survey_world(picture_HWC, labels_HW, settings)
     tiles = {name: [facts.tile for facts in survey[name]] for name in SPLITS}
     leaks = check_leaks(tiles, width_px, settings.buffer_columns * settings.tile_px)
-    chosen = {name: questions_of(survey[name], name, settings) for name in SPLITS}
+    chosen: dict[SplitName, list[Candidate]] = {
+        "train": training_questions(survey["train"], settings),
+        "val": scored_questions(survey["val"], settings),
+        "test": scored_questions(survey["test"], settings),
+    }
     samples = {name: to_samples(chosen[name], name, globe) for name in SPLITS}
     write_scene(out_dir / SCENE_NAME, picture_HWC, globe)
     _write_tiles(out_dir, picture_HWC, chosen)
     _write_records(out_dir, samples)
-    parts: dict[str, JsonValue] = {
-        "sources": [asdict(source) for source in sources_of(blue_marble, land_cover)],
-        "split": describe_split(survey, width_px, settings),
-        "leak_check": dict(leaks),
+    card = make_card(out_dir, sources_of(blue_marble, land_cover), samples) | {
+        "geography": describe_split(survey, width_px, settings),
+        "leak_check": leaks,
+        "alignment": describe_alignment(alignment),
         "held_out_places": held_out_places(survey, labels_HW, settings),
+        "settings": settings.model_dump(mode="json"),
+        "settings_sha256": settings.content_hash(),
     }
-    card = make_card(parts, samples, settings, alignment)
     write_json(out_dir / CARD_NAME, card)
-    logger.info("built %s in %.1f s", ", ".join(f"{len(samples[n])} {n}" for n in SPLITS), time.perf_counter() - started)
+    logger.info(
+        "built %s in %.1f s", ", ".join(f"{len(samples[n])} {n}" for n in SPLITS), time.perf_counter() - started
+    )
     return card
 
 
@@ -122,10 +129,10 @@ def _write_tiles(
     shown: set[Tile] = {facts.tile for group in chosen.values() for candidate in group for facts in candidate.facts}
     for tile in sorted(shown, key=lambda tile: tile.id):
         window = picture_HWC[tile.y_px : tile.y_px + tile.side_px, tile.x_px : tile.x_px + tile.side_px]
-        Image.fromarray(turned(window, tile.turn)).save(out_dir / tile.image_path, compress_level=6)
+        Image.fromarray(turned(window, tile.turn)).save(out_dir / tile.image_path, compress_level=1)
 
 
 def _write_records(out_dir: Path, samples: Mapping[SplitName, Sequence[Sample]]) -> None:
     for name, group in samples.items():
-        write_samples(list(group), out_dir / f"{name}.jsonl")
-        write_llava(list(group), out_dir / f"{name}.json")
+        write_samples(group, out_dir / f"{name}.jsonl")
+        write_llava(conversations(group), out_dir / f"{name}.json")

@@ -13,29 +13,24 @@ from geoprose.data.world.classes import NAMES
 from geoprose.data.world.margins import Margins
 from geoprose.data.world.tiles import TileFacts
 
-PARTNERS = 12
-"""Partners tried per tile and class; enough for every quota, far fewer than all pairs."""
+PARTNERS = 2
+"""Pairs drawn per tile; each gives a question for every class in which the two clearly differ."""
 
 
 def two_tile(survey: Sequence[TileFacts], margins: Margins, seed: int) -> Iterator[Candidate]:
-    """Pair tiles that clearly differ in a class; both answers come equally often, since either tile may come first."""
-    shares = np.stack([facts.fractions_C for facts in survey])
-    for index, name in enumerate(NAMES):
-        holders = np.flatnonzero(shares[:, index] >= margins.present).tolist()
-        for position in holders:
-            for partner in _partners(position, len(survey), f"{seed}|{name}"):
-                lead = shares[position, index] - shares[partner, index]
-                if lead >= margins.pair_lead:
-                    yield _pair(name, survey[position], survey[partner], wording.FIRST)
-                    yield _pair(name, survey[partner], survey[position], wording.SECOND)
+    """Pair every tile with others of its split and ask about the classes in which they clearly differ."""
+    for position, facts in enumerate(survey):
+        for partner in _partners(position, len(survey), seed):
+            other = survey[partner]
+            lead_C = facts.fractions_C - other.fractions_C
+            for index in np.flatnonzero(np.abs(lead_C) >= margins.pair_lead).tolist():
+                question = wording.QUESTIONS["two_tile"].format(a=NAMES[index])
+                answer = wording.FIRST if lead_C[index] > 0 else wording.SECOND
+                yield Candidate("two_tile", question, answer, (answer,), (facts, other))
 
 
-def _pair(name: str, first: TileFacts, second: TileFacts, answer: str) -> Candidate:
-    return Candidate("two_tile", wording.QUESTIONS["two_tile"].format(a=name), answer, (answer,), (first, second))
-
-
-def _partners(position: int, total: int, salt: str) -> list[int]:
+def _partners(position: int, total: int, seed: int) -> list[int]:
     """Return up to `PARTNERS` other positions, drawn by a hash so that they depend on nothing but their arguments."""
-    digest = hashlib.shake_256(f"{salt}|{position}".encode()).digest(4 * PARTNERS)
+    digest = hashlib.shake_256(f"{seed}|{position}".encode()).digest(4 * PARTNERS)
     drawn = {int.from_bytes(digest[start : start + 4], "big") % total for start in range(0, 4 * PARTNERS, 4)}
     return sorted(drawn - {position})

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from geoprose.core.errors import ConfigError
+from geoprose.core.registry import unknown_name_message
 from geoprose.data.world import single
 from geoprose.data.world.balance import Candidate, choose
 from geoprose.data.world.margins import Margins
 from geoprose.data.world.pairs import two_tile
 from geoprose.data.world.regions import box
 from geoprose.data.world.settings import WorldSettings
-from geoprose.data.world.split import SplitName
 from geoprose.data.world.survey import turned_facts
 from geoprose.data.world.tiles import TileFacts
+from geoprose.data.world.weights import with_weights
 
 Rule = Callable[[TileFacts, Margins], Iterator[Candidate]]
 
@@ -28,21 +30,32 @@ RULES: dict[str, Rule] = {
 TASKS: tuple[str, ...] = (*RULES, "two_tile", "box")
 
 
-def questions_of(survey: Sequence[TileFacts], split: SplitName, settings: WorldSettings) -> list[Candidate]:
-    """Return the balanced questions of one split."""
-    turns = settings.train_turns if split == "train" else (0,)
-    shown = [facts if turn == 0 else turned_facts(facts, turn) for facts in survey for turn in turns]
-    quotas = settings.quotas[split]
+def scored_questions(survey: Sequence[TileFacts], settings: WorldSettings) -> list[Candidate]:
+    """Return balanced questions for scoring: no answer is more frequent than another as far as the tiles allow."""
     chosen: list[Candidate] = []
-    for task in TASKS:
-        if task in quotas:
-            chosen += choose(_candidates(task, shown, settings), quotas[task], settings.seed)
+    for task, quota in settings.eval_quotas.items():
+        chosen += choose(_candidates(task, survey, settings), quota, settings.seed)
     return chosen
 
 
+def training_questions(survey: Sequence[TileFacts], settings: WorldSettings) -> list[Candidate]:
+    """Return every question about one tile and a balanced choice of pairs, each with its weight for drawing."""
+    shown = [facts if turn == 0 else turned_facts(facts, turn) for facts in survey for turn in settings.train_turns]
+    every = [item for task in TASKS if task != "two_tile" for item in _candidates(task, shown, settings)]
+    pairs = choose(_candidates("two_tile", shown, settings), settings.train_pairs, settings.seed)
+    return with_weights(every + pairs)
+
+
 def _candidates(task: str, shown: Sequence[TileFacts], settings: WorldSettings) -> Iterable[Candidate]:
+    """Return every question of one type.
+
+    Raises:
+        ConfigError: If there is no such type.
+    """
     if task == "two_tile":
         return two_tile(shown, settings.margins, settings.seed)
     if task == "box":
         return box(shown, settings.margins)
+    if task not in RULES:
+        raise ConfigError(unknown_name_message("question type", task, TASKS))
     return (candidate for facts in shown for candidate in RULES[task](facts, settings.margins))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field, PositiveInt
+from typing import Literal
+
+from pydantic import PositiveInt
 
 from geoprose.core.spec import Spec
 
@@ -11,35 +13,30 @@ class Quota(Spec):
     """How many questions of one type to take."""
 
     total: PositiveInt
-    """Upper limit over all wordings."""
-    per_tile: PositiveInt = 2
+    """No new round is started once this many are taken."""
+    per_tile: PositiveInt = 3
     """Upper limit per tile, so that many places are asked about."""
-    max_ratio: float = Field(default=1.0, ge=1)
-    """How many times more frequent than the rarest kept answer of a wording another answer may be."""
-    min_count: PositiveInt = 1
-    """Answers of a wording with fewer candidates are dropped: one odd answer would starve the rest."""
+    is_even: bool = True
+    """Cut every answer of a wording to the supply of its rarest answer, so that no answer is a better guess."""
+    at_least: PositiveInt = 2
+    """With ``is_even``: an answer may be taken this often even if a rarer answer of its wording may not."""
+    per_answer: PositiveInt | None = None
+    """Upper limit per wording and answer."""
+    round_over: Literal["answers", "wordings"] = "answers"
+    """Whether a round takes one of every answer of a wording, or, where answers hardly repeat, one of every wording."""
 
 
-TEST_QUOTAS: dict[str, Quota] = {
-    "presence": Quota(total=200),
-    "dominant": Quota(total=160, per_tile=1, max_ratio=2, min_count=5),
-    "comparison": Quota(total=200, min_count=3),
-    "location": Quota(total=200),
-    "amount": Quota(total=160),
-    "list": Quota(total=120, per_tile=1, max_ratio=3, min_count=3),
-    "two_tile": Quota(total=160),
-    "box": Quota(total=100, per_tile=1, max_ratio=4),
-    "caption": Quota(total=60, per_tile=1, max_ratio=4),
+EVAL_QUOTAS: dict[str, Quota] = {
+    "presence": Quota(total=130),
+    "dominant": Quota(total=130, is_even=False, per_answer=16),
+    "comparison": Quota(total=130),
+    "location": Quota(total=130),
+    "amount": Quota(total=130),
+    "list": Quota(total=110, is_even=False),
+    "two_tile": Quota(total=130),
+    "box": Quota(total=110, is_even=False, round_over="wordings"),
+    "caption": Quota(total=110, is_even=False),
 }
-
-
-def scaled(quotas: dict[str, Quota], factor: float, per_tile: int) -> dict[str, Quota]:
-    """Return the same quotas with other totals."""
-    return {
-        task: quota.model_copy(update={"total": round(quota.total * factor), "per_tile": max(per_tile, quota.per_tile)})
-        for task, quota in quotas.items()
-    }
-
-
-TRAIN_QUOTAS = scaled(TEST_QUOTAS, 10, per_tile=4)
-VAL_QUOTAS = scaled(TEST_QUOTAS, 0.4, per_tile=2)
+"""For validation and test. A free answer (list, box, caption) has no rarest one: each distinct one gets its turn."""
+TRAIN_PAIRS = Quota(total=1600)
+"""Training takes every question about one tile, weighted; only pairs are drawn, for there is no end of them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,12 +76,18 @@ def read_labels(path: Path, height_px: int, width_px: int) -> NDArray[np.uint8]:
         DataError: If it is not a global north-up raster of one byte per pixel.
     """
     import rasterio
+    from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
     try:
-        with rasterio.open(path, driver="GTiff") as dataset:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", NotGeoreferencedWarning
+            )  # the extent is checked below, with a clearer message
+            dataset = rasterio.open(path, driver="GTiff")
+        with dataset:
             _check_global(dataset, path.name)
             codes_HW: NDArray[np.uint8] = dataset.read(1)
-    except rasterio.errors.RasterioError as error:
+    except RasterioError as error:
         raise SceneError(f"{path.name} cannot be read as a GeoTIFF: {error}") from error
     rows = ((np.arange(height_px) + 0.5) * codes_HW.shape[0] / height_px).astype(np.int64)
     columns = ((np.arange(width_px) + 0.5) * codes_HW.shape[1] / width_px).astype(np.int64)

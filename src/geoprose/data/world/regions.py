@@ -1,39 +1,29 @@
 """Connected regions of a class in a tile, and the questions that ask for a box around the largest one."""
 
-# N tiles, H, W rows and columns of a tile
+# N tiles, H, W rows and columns of a tile, B blocks along a side
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geoprose.answers.codecs import format_boxes
+from geoprose.core.types import Box
 from geoprose.data.world import wording
 from geoprose.data.world.balance import Candidate
 from geoprose.data.world.classes import NAMES
 from geoprose.data.world.margins import Margins
 from geoprose.data.world.tiles import TileFacts
 
+BLOCKS = 16
+"""Blocks along each side of a tile: regions are found on this grid, so that single pixels neither join nor cut them."""
 BATCH = 512
-"""Tiles labelled at a time; bounds memory at about 60 MB."""
+"""Tiles labelled at a time; bounds memory."""
 
 
-@dataclass(frozen=True)
-class Region:
-    """A set of pixels of one class that touch by their edges.
-
-    Attributes:
-        area_px: Number of pixels.
-        box_px: ``(x_min, y_min, x_max, y_max)``, edges.
-    """
-
-    area_px: int
-    box_px: tuple[int, int, int, int]
-
-
-def component_ids(labels_NHW: NDArray[np.uint8]) -> NDArray[np.int32]:
+def component_ids(labels_NHW: NDArray[np.uint8] | NDArray[np.bool_]) -> NDArray[np.int32]:
     """Give every pixel the index of the first pixel of its 4-connected region within its tile.
 
     The smallest index spreads along the runs of equal labels, rows and columns in turn, until nothing changes. All
@@ -53,7 +43,7 @@ def component_ids(labels_NHW: NDArray[np.uint8]) -> NDArray[np.int32]:
         ids_NHW = spread_NHW
 
 
-def _run_starts(labels: NDArray[np.uint8]) -> NDArray[np.int64]:
+def _run_starts(labels: NDArray[np.uint8] | NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return the flat index of the first pixel of each run of equal labels along the last axis."""
     starts = np.ones(labels.shape, bool)
     starts[..., 1:] = labels[..., 1:] != labels[..., :-1]
@@ -68,43 +58,47 @@ def _spread(ids: NDArray[np.int32], starts: NDArray[np.int64]) -> NDArray[np.int
     return spread
 
 
-def largest_regions(labels_HW: NDArray[np.uint8], ids_HW: NDArray[np.int32], index: int) -> list[Region]:
-    """Return the two largest regions of class ``index``, the larger first; equal ones from the north-west."""
-    ids, areas = np.unique(ids_HW[labels_HW == index], return_counts=True)
-    order = np.argsort(-areas, kind="stable")[:2]
-    return [Region(int(areas[rank]), _box_of(ids_HW == ids[rank])) for rank in order]
-
-
-def _box_of(mask_HW: NDArray[np.bool_]) -> tuple[int, int, int, int]:
-    rows, columns = np.flatnonzero(mask_HW.any(axis=1)), np.flatnonzero(mask_HW.any(axis=0))
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-
-
 def box(survey: Sequence[TileFacts], margins: Margins) -> Iterator[Candidate]:
     """Ask for the box of the largest region of a class, where it is clearly the largest and not the whole tile."""
     for start in range(0, len(survey), BATCH):
         batch = survey[start : start + BATCH]
-        ids_NHW = component_ids(np.stack([facts.labels_HW for facts in batch]))
-        for facts, ids_HW in zip(batch, ids_NHW, strict=True):
-            yield from _boxes_of_tile(facts, ids_HW, margins)
+        labels_NHW = np.stack([facts.labels_HW for facts in batch])
+        for index, name in enumerate(NAMES):
+            blocks_NBB = blocks_of(labels_NHW == index)
+            ids_NBB = component_ids(blocks_NBB)
+            for facts, blocks_BB, ids_BB in zip(batch, blocks_NBB, ids_NBB, strict=True):
+                shares = clear_box(blocks_BB, ids_BB, margins)
+                if shares is not None:
+                    yield _candidate(facts, name, shares)
 
 
-def _boxes_of_tile(facts: TileFacts, ids_HW: NDArray[np.int32], margins: Margins) -> Iterator[Candidate]:
-    pixels = facts.labels_HW.size
-    for index in np.flatnonzero(facts.fractions_C >= margins.box_min).tolist():
-        regions = largest_regions(facts.labels_HW, ids_HW, index)
-        second_px = regions[1].area_px if len(regions) > 1 else 0
-        area_px = regions[0].area_px
-        is_clear = area_px >= margins.box_lead * second_px
-        if is_clear and margins.box_min * pixels <= area_px <= margins.box_max * pixels:
-            yield _box_candidate(facts, NAMES[index], regions[0].box_px)
+def blocks_of(mask_NHW: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Reduce masks to `BLOCKS` blocks a side; a block belongs to the class when at least half of it does."""
+    num_tiles, height, width = mask_NHW.shape
+    parts = mask_NHW.reshape(num_tiles, BLOCKS, height // BLOCKS, BLOCKS, width // BLOCKS)
+    blocks: NDArray[np.bool_] = parts.mean(axis=(2, 4)) >= 0.5
+    return blocks
 
 
-def _box_candidate(facts: TileFacts, name: str, box_px: tuple[int, int, int, int]) -> Candidate:
+def clear_box(
+    blocks_BB: NDArray[np.bool_], ids_BB: NDArray[np.int32], margins: Margins
+) -> tuple[float, float, float, float] | None:
+    """Return the box of the largest region in shares of the side, or None when no region is clear enough."""
+    ids, sizes = np.unique(ids_BB[blocks_BB], return_counts=True)
+    if not len(sizes) or sizes.max() < margins.box_blocks:
+        return None
+    order = np.argsort(-sizes, kind="stable")
+    if len(sizes) > 1 and sizes[order[1]] > margins.box_second * sizes[order[0]]:
+        return None
+    region_BB = blocks_BB & (ids_BB == ids[order[0]])
+    rows, columns = np.flatnonzero(region_BB.any(axis=1)), np.flatnonzero(region_BB.any(axis=0))
+    x_min, y_min, x_max, y_max = (int(edge) / BLOCKS for edge in (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
+    return None if (x_max - x_min) * (y_max - y_min) > margins.box_max else (x_min, y_min, x_max, y_max)
+
+
+def _candidate(facts: TileFacts, name: str, shares: tuple[float, float, float, float]) -> Candidate:
     side = facts.tile.side_px
-    answer = wording.box_answer(box_px, side)
+    x_min, y_min, x_max, y_max = (round(side * value) for value in shares)
+    answer = format_boxes([Box(x_min, y_min, x_max, y_max)], wording.BOX_CODEC, (side, side))
     question = wording.QUESTIONS["box"].format(a=name)
-    x_min, y_min, x_max, y_max = box_px
-    # No two boxes are equal, so the quarter that holds the centre is what a wording must not give away.
-    stratum = ("north" if y_min + y_max < side else "south") + ("west" if x_min + x_max < side else "east")
-    return Candidate("box", question, answer, (answer,), (facts,), stratum=stratum, box_px=box_px)
+    return Candidate("box", question, answer, (answer,), (facts,), box_px=(x_min, y_min, x_max, y_max))

@@ -83,5 +83,6 @@ def _places(world_dir: Path, kind: str) -> list[HeldOutPlace]:
             f"{world_dir} is not a built world: {error}. Build one with `geoprose data build world --out {world_dir}`."
         ) from error
     return [
-        HeldOutPlace(world_dir / SCENE_NAME, tuple(row["bbox"]), tuple(row["window_px"]), row["composition"]) for row in rows
+        HeldOutPlace(world_dir / SCENE_NAME, tuple(row["bbox"]), tuple(row["window_px"]), row["composition"])
+        for row in rows
     ]

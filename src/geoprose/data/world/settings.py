@@ -6,7 +6,7 @@ from pydantic import Field, PositiveInt
 
 from geoprose.core.spec import Spec
 from geoprose.data.world.margins import Margins
-from geoprose.data.world.quotas import TEST_QUOTAS, TRAIN_QUOTAS, VAL_QUOTAS, Quota
+from geoprose.data.world.quotas import EVAL_QUOTAS, TRAIN_PAIRS, Quota
 
 
 class ColumnBand(Spec):
@@ -25,9 +25,9 @@ def _bands(*pairs: tuple[int, int]) -> tuple[ColumnBand, ...]:
 class WorldSettings(Spec):
     """Settings of `build_world`; the defaults are those of the demo."""
 
-    tile_px: PositiveInt = 64
+    tile_px: int = Field(default=64, ge=16, multiple_of=16)
     """Side of a tile in pixels of the Blue Marble (1/15 degree each, about 7.4 km at the equator)."""
-    train_stride_px: PositiveInt = 64
+    train_stride_px: PositiveInt = 32
     """Step between training tiles; smaller than ``tile_px`` gives overlapping tiles."""
     north_deg: float = 84.0
     """Latitude of the northernmost tile edge."""
@@ -51,5 +51,7 @@ class WorldSettings(Spec):
     """Symmetries of the square shown for each training tile; 0 is the tile as it lies, 1 to 7 turn or mirror it."""
     margins: Margins = Margins()
     """How clear a case must be to be asked about."""
-    quotas: dict[str, dict[str, Quota]] = {"train": TRAIN_QUOTAS, "val": VAL_QUOTAS, "test": TEST_QUOTAS}
-    """Number of questions by split and type; a type left out is not asked."""
+    eval_quotas: dict[str, Quota] = EVAL_QUOTAS
+    """Number of validation and test questions by type."""
+    train_pairs: Quota = TRAIN_PAIRS
+    """Number of training questions about two tiles."""

@@ -32,7 +32,9 @@ def column_splits(num_columns: int, settings: WorldSettings) -> list[SplitName |
         for column in around:
             held_out = band.first <= column <= band.last
             if splits[column % num_columns] in ("val", "test"):
-                raise ConfigError(f"The {name} strip {band.first}..{band.last} ({width} columns) touches another strip.")
+                raise ConfigError(
+                    f"The {name} strip {band.first}..{band.last} ({width} columns) touches another strip."
+                )
             splits[column % num_columns] = name if held_out else None
     if "train" not in splits:
         raise ConfigError("The held-out strips and their buffers leave no column for training.")
@@ -75,7 +77,9 @@ def check_leaks(tiles: dict[SplitName, list[Tile]], globe_width_px: int, buffer_
     for first, second in (("train", "test"), ("train", "val"), ("val", "test")):
         gap = smallest_gap_px(tiles[first], tiles[second], globe_width_px)
         if gap is not None and gap < buffer_px:
-            raise DataError(f"Split leak: a {first} tile lies {gap} px from a {second} tile; {buffer_px} px are required.")
+            raise DataError(
+                f"Split leak: a {first} tile lies {gap} px from a {second} tile; {buffer_px} px are required."
+            )
         report[f"gap_px_{first}_{second}"] = gap
     digests = {name: {tile.digest for tile in tiles[name]} for name in SPLITS}
     shared = digests["test"] & (digests["train"] | digests["val"]) | digests["val"] & digests["train"]

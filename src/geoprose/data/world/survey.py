@@ -36,7 +36,9 @@ def survey_world(picture_HWC: NDArray[np.uint8], labels_HW: NDArray[np.uint8], s
                 survey[name].append(facts)
     empty = [name for name in SPLITS if not survey[name]]
     if empty:
-        raise DataError(f"No tile worth asking about in the split(s) {', '.join(empty)}: the land cover is too uniform.")
+        raise DataError(
+            f"No tile worth asking about in the split(s) {', '.join(empty)}: the land cover is too uniform."
+        )
     return survey
 
 

@@ -1,31 +1,37 @@
-"""The words of the questions and answers, as data."""
+"""The words of the questions and answers, as data.
+
+Short on purpose: a small language model spends its few training steps on what it sees, not on how the question is put.
+"""
 
 from __future__ import annotations
 
 QUESTIONS: dict[str, str] = {
-    "presence": "Is there {a}?",
-    "dominant": "What covers most of the image?",
-    "comparison": "Is there more {a} or more {b}?",
-    "location": "Where is most of the {a}?",
-    "amount": "How much of the image is {a}?",
-    "list": "Which land covers are in the image?",
-    "two_tile": "Which image has more {a}?",
-    "box": "Give the box of the largest area of {a}.",
-    "caption": "Describe the image.",
+    "presence": "Any {a}?",
+    "dominant": "Main cover?",
+    "comparison": "More {a} or {b}?",
+    "location": "Where is {a}?",
+    "amount": "How much {a}?",
+    "list": "List covers.",
+    "two_tile": "Which has more {a}?",
+    "box": "Box of {a}?",
+    "caption": "Describe.",
 }
 YES, NO = "yes", "no"
 FIRST, SECOND = "first", "second"
-DIRECTIONS: tuple[str, ...] = ("north", "south", "west", "east")
-"""Halves of the tile, in the order that `geoprose.data.world.single` measures them."""
+NORTH, SOUTH, EAST, WEST = "north", "south", "east", "west"
 AMOUNTS: tuple[tuple[float, float, str], ...] = (
-    (0.0, 0.25, "little"),
-    (0.25, 0.5, "some"),
-    (0.5, 0.75, "much"),
-    (0.75, 1.0, "most"),
+    (0.03, 0.14, "little"),
+    (0.20, 0.40, "some"),
+    (0.50, 0.80, "most"),
+    (0.90, 1.00, "all"),
 )
-"""Bins of the share of the area: lower edge, upper edge, word."""
+"""Share of the area from, to, both included, and its word; the gaps between are unclear."""
+LIST_SEPARATOR = ", "
+CAPTION_ALONE = "All {a}."
+CAPTION_PLACED = "Mostly {a}, {b} in the {direction}."
+CAPTION_MIXED = "Mostly {a}, some {b}."
+CAPTION_WORDS = ("all", "mostly", "some", NORTH, SOUTH, EAST, WEST)
+"""Words of a caption that carry meaning, beside the class names."""
 
-
-def box_answer(box_px: tuple[int, int, int, int], side_px: int) -> str:
-    """Write a box in thousandths of the tile's side."""
-    return "[" + ", ".join(str(round(1000 * value / side_px)) for value in box_px) + "]"
+BOX_CODEC = "digits"
+"""Four digits, ninths of the side: boxes lie on a grid of sixteenths, so little is lost, and a box is four tokens."""
