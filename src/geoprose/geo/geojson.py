@@ -18,7 +18,8 @@ MAX_DEVIATION = 1e-4
 """A drawn edge strays from the true one by at most this share of the ring's longest edge."""
 MIN_DEVIATION_DEG = 1e-9
 MAX_VERTICES = 4096
-MAX_ROUNDS = 24
+MAX_ROUNDS = 32
+SHRINK = 1e-6
 
 
 def polygon_to_lonlat(
@@ -40,21 +41,34 @@ def polygon_to_lonlat(
         ``{"type": "Polygon" or "MultiPolygon", "coordinates": ...}``; exterior rings counter-clockwise.
 
     Raises:
-        GeoreferenceError: If there are fewer than three different corners, they are not finite, or a corner lies
-            where the projection is not defined.
+        GeoreferenceError: If there are fewer than three different corners, they are not finite, a corner lies where the
+            projection is not defined, or the ring crosses itself over a pole or the antimeridian.
 
     Source:
         RFC 7946, sections 3.1.6 and 3.1.9; the cut is made by the ``antimeridian`` library.
     """
     ring = _closed_ring(corners_map)
+    geometry = _geometry(ring, crs, densify)
+    if geometry is None:  # an edge runs through a pole, where longitude is undefined: leave the pole just outside
+        centre = ring[:-1].mean(axis=0)
+        geometry = _geometry(centre + (ring - centre) * (1 - SHRINK), crs, densify)
+    if geometry is None:
+        raise GeoreferenceError(
+            f"The ring {np.asarray(corners_map).tolist()} of {crs[:60]} crosses itself, so it bounds no area. Give its "
+            "corners in order around the area."
+        )
+    return geometry
+
+
+def _geometry(ring: np.ndarray, crs: str, densify: int | None) -> dict[str, Any] | None:
     points = _densified(ring, crs, densify)
     lons = np.unwrap(points[:, 0], period=360.0)
     lats = points[:, 1]
     lons -= 360.0 * np.round((lons.min() + lons.max()) / 720.0)
     if abs(lons[-1] - lons[0]) < 180.0 and lons.min() >= -180.0 and lons.max() <= 180.0:
-        ring = np.stack([lons, lats], axis=1)
-        ring[-1] = ring[0]
-        return {"type": "Polygon", "coordinates": [(ring if _is_counter_clockwise(ring) else ring[::-1]).tolist()]}
+        drawn = np.stack([lons, lats], axis=1)
+        drawn[-1] = drawn[0]
+        return {"type": "Polygon", "coordinates": [(drawn if _is_counter_clockwise(drawn) else drawn[::-1]).tolist()]}
     return _cut(lons, lats)
 
 
@@ -114,8 +128,11 @@ def _is_counter_clockwise(ring: np.ndarray) -> bool:
     return float(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1])) >= 0
 
 
-def _cut(lons: np.ndarray, lats: np.ndarray) -> dict[str, Any]:
-    """Cut an unwrapped ring at the antimeridian; close it over a pole when it goes once round the globe."""
+def _cut(lons: np.ndarray, lats: np.ndarray) -> dict[str, Any] | None:
+    """Cut an unwrapped ring at the antimeridian; close it over a pole when it goes once round the globe.
+
+    None when the result is no valid polygon.
+    """
     import antimeridian
     import shapely
     from shapely.geometry import MultiPolygon, Polygon
@@ -139,8 +156,10 @@ def _cut(lons: np.ndarray, lats: np.ndarray) -> dict[str, Any]:
         fix_winding=False,
         great_circle=False,
     )
-    if not fixed.is_valid:
+    if isinstance(fixed, MultiPolygon) and not fixed.is_valid:
         fixed = shapely.union_all(fixed.geoms)  # a full turn comes back as two halves that share the Greenwich meridian
+    if not fixed.is_valid:
+        return None
     parts = [orient(part) for part in (fixed.geoms if isinstance(fixed, MultiPolygon) else [fixed])]
     rings = [[[[float(x), float(y)] for x, y in part.exterior.coords]] for part in parts]
     if len(rings) == 1:

@@ -205,7 +205,7 @@ def _decode_nearest(layer: Layer, request: Request, deadline: Deadline) -> Decod
             continue
         part_CHW, valid_HW = _read_chunk(layer, request.numbers, chunk)
         picked = np.ix_(rows[down] - chunk.row_off, columns[across] - chunk.col_off)
-        pixels_CHW[:, down, across], is_valid_HW[down, across] = part_CHW[(slice(None), *picked)], valid_HW[picked]
+        pixels_CHW[:, down, across], is_valid_HW[down, across] = part_CHW[:, picked[0], picked[1]], valid_HW[picked]
     return pixels_CHW, is_valid_HW
 
 
