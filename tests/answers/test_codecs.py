@@ -315,7 +315,7 @@ def _assert_same_boxes(codec: str, history, frame, boxes) -> None:
 
 
 @pytest.mark.parametrize("codec", NAMES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_axis_aligned_boxes_survive_the_round_trip(codec, data) -> None:
     history, frame, boxes = data.draw(boxes_in_view(codec, rotated=False))
@@ -323,7 +323,7 @@ def test_axis_aligned_boxes_survive_the_round_trip(codec, data) -> None:
 
 
 @pytest.mark.parametrize("codec", [name for name in NAMES if get_codec(name).angle is not None])
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(data=st.data())
 def test_rotated_boxes_survive_the_round_trip(codec, data) -> None:
     history, frame, boxes = data.draw(boxes_in_view(codec, rotated=True))
@@ -336,7 +336,7 @@ SCRAPS = st.sampled_from([*PIECES.split(), " ", "\n", "\u0661", "\ud800"])
 
 
 @pytest.mark.parametrize("codec", NAMES)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(text=st.one_of(st.text(max_size=80), st.lists(SCRAPS, max_size=30).map("".join)))
 def test_arbitrary_text_never_raises(codec, text) -> None:
     answer = parse_answer(text, codec, (640, 480))

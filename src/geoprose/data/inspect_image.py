@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 MAX_PIXELS = 200_000_000
 """Larger pictures are reported, not decoded."""
 
+_RASTER_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\0\0\0\x0cjP  ")
+"""TIFF, BigTIFF and JPEG 2000 in both byte orders: what the raster reader knows beyond Pillow."""
+
 _FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
 
 
@@ -51,10 +54,17 @@ def inspect_image(path: Path) -> ImageFacts:
                     raise ValueError(f"{picture.width} x {picture.height} px is more than {MAX_PIXELS} pixels")
                 picture.load()
                 return ImageFacts(picture.width, picture.height, _digest(picture.mode, picture.size, picture.tobytes()))
-    except UnidentifiedImageError:
+    except UnidentifiedImageError as error:
+        if not _is_raster(path):
+            raise ValueError("it is not a picture that can be identified") from error
         return _inspect_raster(path)
     except (Image.DecompressionBombError, OSError, SyntaxError, EOFError, MemoryError) as error:
         raise ValueError(str(error) or type(error).__name__) from error
+
+
+def _is_raster(path: Path) -> bool:
+    with path.open("rb") as handle:
+        return handle.read(12).startswith(_RASTER_MAGIC)
 
 
 def _inspect_raster(path: Path) -> ImageFacts:

@@ -61,9 +61,10 @@ def read_llava(path: Path) -> list[Sample]:
 
 def iter_llava(path: Path, on_error: OnError | None = None) -> Iterator[Sample]:
     """Yield the samples of a LLaVA/GeoChat file; ``on_error`` as in `geoprose.data.neutral.iter_samples`."""
+    is_lines = path.suffix == ".jsonl"
     for number, where, entry in _entries(path):
         try:
-            sample = _sample(load_json(entry, where) if isinstance(entry, str) else entry, number, where)
+            sample = _sample(load_json(entry, where) if is_lines else entry, number, where)
         except DataError as error:
             if on_error is None:
                 raise

@@ -1,0 +1,69 @@
+"""``geoprose data`` through the real program: output, exit codes, streams."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.fixtures.datasets import clean_dataset, make_sample, write_dataset
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from geoprose.cli.main import main; main()", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory):
+    root = write_dataset(
+        tmp_path_factory.mktemp("faulty"),
+        [make_sample(0, answer="{<1><2><3><4>|<400>}"), make_sample(1, answer=""), make_sample(2)],
+    )
+    (root / "images" / "train_2.png").unlink()
+    return root
+
+
+def test_a_clean_data_set_exits_with_0(tmp_path) -> None:
+    done = run("data", "check", clean_dataset(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "8 records (4 train, 4 test), 8 images" in done.stdout
+    assert "nothing found" in done.stdout
+
+
+def test_findings_are_a_table_and_exit_with_4(faulty) -> None:
+    done = run("data", "check", faulty)
+    assert done.returncode == 4
+    for kind in ("missing_image", "empty_answer", "angle_over_360"):
+        assert kind in done.stdout
+    assert "train.jsonl, id train-2: images/train_2.png" in done.stdout
+
+
+def test_json_is_one_object(faulty) -> None:
+    done = run("data", "check", faulty / "train.jsonl", "--json", "--examples", 1)
+    assert done.returncode == 4
+    report = json.loads(done.stdout)
+    assert {fault["kind"]: fault["count"] for fault in report["faults"]} == {
+        "missing_image": 1,
+        "empty_answer": 1,
+        "angle_over_360": 1,
+    }
+    assert report["is_clean"] is False
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["data", "check", "absent.jsonl"], 4, "does not exist"),
+        (["data", "check", "FAULTY", "--codec", "geochatt"], 2, "Did you mean"),
+        (["data", "check"], 2, "Missing argument"),
+        (["data", "build", "world"], 2, "Missing option"),
+    ],
+)
+def test_what_cannot_be_done_is_said_on_stderr(faulty, arguments, code, message) -> None:
+    done = run(*[faulty if argument == "FAULTY" else argument for argument in arguments])
+    assert done.returncode == code
+    assert message in done.stderr
+    assert done.stdout == ""
