@@ -40,7 +40,7 @@ def test_a_wording_with_one_answer_is_dropped():
     assert {candidate.question for candidate in chosen} == {"b?"}
 
 
-@pytest.mark.parametrize("ratio, expected", [(1.0, 10), (2.0, 20), (10.0, 30)])
+@pytest.mark.parametrize(("ratio", "expected"), [(1.0, 10), (2.0, 20), (10.0, 30)])
 def test_the_ratio_lets_frequent_answers_go_on(ratio, expected):
     pool = _pool({("what?", "forest"): 30, ("what?", "water"): 30, ("what?", "ice"): 10})
     counts = _count(choose(pool, Quota(total=1000, max_ratio=ratio), seed=0))

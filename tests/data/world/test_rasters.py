@@ -73,7 +73,7 @@ def test_a_land_cover_that_is_not_global_is_refused(tmp_path):
         read_labels(tmp_path / "shifted.tif", 32, 64)
 
 
-@pytest.mark.parametrize("kept, error", [(0.2, SceneError), (0.9, SceneError)])
+@pytest.mark.parametrize(("kept", "error"), [(0.2, SceneError), (0.9, SceneError)])
 def test_a_truncated_land_cover_is_refused(tmp_path, kept, error):
     write_land_cover(tmp_path / "cover.tif", 256)
     content = (tmp_path / "cover.tif").read_bytes()

@@ -32,7 +32,7 @@ def test_the_buffer_wraps_at_180_degrees():
     assert splits[8] == "train"
 
 
-@pytest.mark.parametrize("test, val", [([(2, 3)], [(4, 5)]), ([(2, 3), (3, 4)], []), ([(0, 0)], [(9, 9)])])
+@pytest.mark.parametrize(("test", "val"), [([(2, 3)], [(4, 5)]), ([(2, 3), (3, 4)], []), ([(0, 0)], [(9, 9)])])
 def test_strips_that_touch_are_refused(test, val):
     with pytest.raises(ConfigError, match="touches another strip"):
         column_splits(10, _settings(test, val))

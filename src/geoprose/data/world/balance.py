@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from geoprose.data.world.quotas import Quota
-from geoprose.data.world.tiles import TileFacts
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from geoprose.data.world.quotas import Quota
+    from geoprose.data.world.tiles import TileFacts
 
 MIN_ANSWERS = 2
 """A wording whose every instance has the same answer can be answered blind, so it is dropped."""

@@ -6,18 +6,13 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from geoprose.core.errors import DataError
 from geoprose.core.files import write_json
-from geoprose.core.types import JsonValue, Sample
 from geoprose.data.llava import write_llava
 from geoprose.data.neutral import write_samples
-from geoprose.data.world.balance import Candidate
 from geoprose.data.world.card import describe_alignment, describe_split, make_card, sources_of
 from geoprose.data.world.places import held_out_places
 from geoprose.data.world.questions import scored_questions, training_questions
@@ -28,6 +23,15 @@ from geoprose.data.world.settings import WorldSettings
 from geoprose.data.world.split import SPLITS, SplitName, check_leaks
 from geoprose.data.world.survey import survey_world
 from geoprose.data.world.tiles import Tile, globe_georef, turned
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from geoprose.core.types import JsonValue, Sample
+    from geoprose.data.world.balance import Candidate
 
 logger = logging.getLogger(__name__)
 
@@ -113,9 +117,8 @@ def _build_in(out_dir: Path, settings: WorldSettings, blue_marble: Path, land_co
         "settings_sha256": settings.content_hash(),
     }
     write_json(out_dir / CARD_NAME, card)
-    logger.info(
-        "built %s in %.1f s", ", ".join(f"{len(samples[n])} {n}" for n in SPLITS), time.perf_counter() - started
-    )
+    counts = ", ".join(f"{len(samples[name])} {name}" for name in SPLITS)
+    logger.info("built %s questions in %.1f s", counts, time.perf_counter() - started)
     return card
 
 

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from geoprose import __version__
 from geoprose.core.files import sha256_file
-from geoprose.core.types import JsonValue, Sample
 from geoprose.data.card import DataCard, DataSource, describe_samples, hash_files
 from geoprose.data.world.classes import CLASSES
-from geoprose.data.world.rasters import Alignment
 from geoprose.data.world.records import shares
-from geoprose.data.world.settings import WorldSettings
 from geoprose.data.world.split import SPLITS, SplitName, column_splits
-from geoprose.data.world.survey import Survey
 from geoprose.data.world.wording import BOX_CODEC
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from geoprose.core.types import JsonValue, Sample
+    from geoprose.data.world.rasters import Alignment
+    from geoprose.data.world.settings import WorldSettings
+    from geoprose.data.world.survey import Survey
 
 DESCRIPTION = (
     "Questions about 64-pixel tiles of NASA's Blue Marble (one pixel is 1/15 degree, about 7.4 km at the equator), "
@@ -118,7 +121,7 @@ def make_card(root: Path, sources: list[DataSource], samples: Mapping[SplitName,
         box_codec=BOX_CODEC,
         split=SPLIT,
         files=hash_files(root, [path for path in root.iterdir() if path.is_file()]),
-        **describe_samples(samples),
+        **describe_samples({str(name): group for name, group in samples.items()}),
     )
     return card.model_dump(mode="json") | {
         "wordings": {name: describe_wordings(samples[name]) for name in SPLITS},

@@ -5,10 +5,12 @@ Source: MODIS MCD12C1 collection 6 user guide, table of the International Geosph
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 UNLABELLED = 255
 """Label of a pixel that belongs to none of our classes (wetlands, built-up land, fill value)."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from geoprose.data.world import wording
 from geoprose.data.world.balance import Candidate
 from geoprose.data.world.classes import NAMES
-from geoprose.data.world.margins import Margins
-from geoprose.data.world.tiles import TileFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from geoprose.data.world.margins import Margins
+    from geoprose.data.world.tiles import TileFacts
 
 PARTNERS = 2
 """Pairs drawn per tile; each gives a question for every class in which the two clearly differ."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from geoprose.core.types import JsonValue
 from geoprose.data.world.classes import NAMES
 from geoprose.data.world.records import shares
-from geoprose.data.world.settings import WorldSettings
-from geoprose.data.world.survey import Survey
-from geoprose.data.world.tiles import TileFacts
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from geoprose.core.types import JsonValue
+    from geoprose.data.world.settings import WorldSettings
+    from geoprose.data.world.survey import Survey
+    from geoprose.data.world.tiles import TileFacts
 
 NUM_PLACES = 12
 

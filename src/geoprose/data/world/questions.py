@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from geoprose.core.errors import ConfigError
 from geoprose.core.registry import unknown_name_message
@@ -11,10 +12,12 @@ from geoprose.data.world.balance import Candidate, choose
 from geoprose.data.world.margins import Margins
 from geoprose.data.world.pairs import two_tile
 from geoprose.data.world.regions import box
-from geoprose.data.world.settings import WorldSettings
 from geoprose.data.world.survey import turned_facts
 from geoprose.data.world.tiles import TileFacts
 from geoprose.data.world.weights import with_weights
+
+if TYPE_CHECKING:
+    from geoprose.data.world.settings import WorldSettings
 
 Rule = Callable[[TileFacts, Margins], Iterator[Candidate]]
 

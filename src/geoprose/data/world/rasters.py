@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from geoprose.core.errors import DataError, SceneError
 from geoprose.data.world.classes import class_index, igbp_lookup
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
     from rasterio.io import DatasetReader
 
 MAX_GLOBE_PX = 100_000_000
 MAX_SHIFT_PX = 2
 MIN_ALIGNMENT = 0.5
-"""Correlation of the water mask with blue pixels below which the rasters are refused; the real pair reaches over 0.9."""
+"""Correlation of the water mask with blue pixels below which the rasters are refused; the real pair has 0.98."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Alignment:
         correlation: Phi coefficient of the two masks as they are.
         best_shift_px: ``(columns, rows)`` by which the labels would have to move to correlate best.
         best_correlation: The coefficient at that shift.
-        flipped_correlation: The coefficient with the labels upside down: far lower when rows run north to south in both.
+        flipped_correlation: The coefficient with the labels upside down; far lower, since rows run north to south.
     """
 
     correlation: float
@@ -55,8 +56,8 @@ def read_globe(path: Path) -> NDArray[np.uint8]:
             width_px, height_px = picture.size
             if width_px != 2 * height_px or width_px * height_px > MAX_GLOBE_PX:
                 raise SceneError(
-                    f"{path.name} is {width_px}x{height_px} px; a global picture is twice as wide as high and has at most "
-                    f"{MAX_GLOBE_PX} pixels. Give the Blue Marble of the asset 'blue-marble'."
+                    f"{path.name} is {width_px}x{height_px} px; a global picture is twice as wide as high "
+                    f"and has at most {MAX_GLOBE_PX} pixels. Give the Blue Marble of the asset 'blue-marble'."
                 )
             return np.asarray(picture.convert("RGB"))
     except (OSError, SyntaxError) as error:

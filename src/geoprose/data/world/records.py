@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from geoprose.core.types import GeoRef, JsonValue, Message, Sample
-from geoprose.data.world.balance import Candidate
-from geoprose.data.world.classes import NAMES
-from geoprose.data.world.split import SplitName
-from geoprose.data.world.tiles import GRID, NUM_CLASSES, Tile, TileFacts, tile_georef
+from geoprose.data.world.classes import NAMES, NUM_CLASSES
+from geoprose.data.world.tiles import GRID, Tile, TileFacts, tile_georef
 from geoprose.data.world.wording import BOX_CODEC
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from geoprose.data.world.balance import Candidate
+    from geoprose.data.world.split import SplitName
 
 IMAGE_MARK_LINE = "<image>\n"
 

@@ -4,18 +4,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from geoprose.answers.codecs import format_boxes
 from geoprose.core.types import Box
 from geoprose.data.world import wording
 from geoprose.data.world.balance import Candidate
 from geoprose.data.world.classes import NAMES
-from geoprose.data.world.margins import Margins
-from geoprose.data.world.tiles import TileFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from geoprose.data.world.margins import Margins
+    from geoprose.data.world.tiles import TileFacts
 
 BLOCKS = 16
 """Blocks along each side of a tile: regions are found on this grid, so that single pixels neither join nor cut them."""
@@ -32,6 +37,7 @@ def component_ids(labels_NHW: NDArray[np.uint8] | NDArray[np.bool_]) -> NDArray[
     Shapes:
         Takes and returns ``(N, H, W)``; ids are unique over the whole batch.
     """
+    labels_NHW = labels_NHW.view(np.uint8)
     ids_NHW = np.arange(labels_NHW.size, dtype=np.int32).reshape(labels_NHW.shape)
     labels_NWH = np.ascontiguousarray(labels_NHW.swapaxes(1, 2))
     row_starts, column_starts = _run_starts(labels_NHW), _run_starts(labels_NWH)
@@ -43,7 +49,7 @@ def component_ids(labels_NHW: NDArray[np.uint8] | NDArray[np.bool_]) -> NDArray[
         ids_NHW = spread_NHW
 
 
-def _run_starts(labels: NDArray[np.uint8] | NDArray[np.bool_]) -> NDArray[np.int64]:
+def _run_starts(labels: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Return the flat index of the first pixel of each run of equal labels along the last axis."""
     starts = np.ones(labels.shape, bool)
     starts[..., 1:] = labels[..., 1:] != labels[..., :-1]

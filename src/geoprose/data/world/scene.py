@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from geoprose.core.errors import DataError
-from geoprose.core.types import GeoRef
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from geoprose.core.types import GeoRef
 
 SCENE_NAME = "blue_marble.tif"
 CARD_NAME = "card.json"

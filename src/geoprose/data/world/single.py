@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import permutations
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from geoprose.data.world import wording
 from geoprose.data.world.balance import Candidate
 from geoprose.data.world.classes import NAMES
-from geoprose.data.world.margins import Margins
-from geoprose.data.world.tiles import TileFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from geoprose.data.world.margins import Margins
+    from geoprose.data.world.tiles import TileFacts
 
 
 def presence(facts: TileFacts, margins: Margins) -> Iterator[Candidate]:
@@ -63,7 +68,7 @@ def direction_of(mask_HW: NDArray[np.bool_], margins: Margins) -> str | None:
     return wording.SOUTH if south > 0 else wording.NORTH
 
 
-def amount(facts: TileFacts, margins: Margins) -> Iterator[Candidate]:  # noqa: ARG001 - one signature for every rule
+def amount(facts: TileFacts, margins: Margins) -> Iterator[Candidate]:
     """Ask how much of the tile a class covers; shares between two bins are not asked about."""
     for name, share in zip(NAMES, facts.fractions_C, strict=True):
         for low, high, word in wording.AMOUNTS:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from geoprose.core.errors import ConfigError, DataError
-from geoprose.data.world.settings import ColumnBand, WorldSettings
-from geoprose.data.world.tiles import Tile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from geoprose.data.world.settings import ColumnBand, WorldSettings
+    from geoprose.data.world.tiles import Tile
 
 SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = get_args(SplitName)
@@ -27,14 +30,11 @@ def column_splits(num_columns: int, settings: WorldSettings) -> list[SplitName |
     for name, band in strips:
         if not band.first <= band.last < num_columns:
             raise ConfigError(f"The {name} strip {band.first}..{band.last} is outside the {num_columns} tile columns.")
-        width = band.last - band.first + 1
         around = range(band.first - settings.buffer_columns, band.last + settings.buffer_columns + 1)
         for column in around:
             held_out = band.first <= column <= band.last
             if splits[column % num_columns] in ("val", "test"):
-                raise ConfigError(
-                    f"The {name} strip {band.first}..{band.last} ({width} columns) touches another strip."
-                )
+                raise ConfigError(f"The {name} strip {band.first}..{band.last} touches another strip or its buffer.")
             splits[column % num_columns] = name if held_out else None
     if "train" not in splits:
         raise ConfigError("The held-out strips and their buffers leave no column for training.")
@@ -74,7 +74,8 @@ def check_leaks(tiles: dict[SplitName, list[Tile]], globe_width_px: int, buffer_
         DataError: If a gap is too small or two splits share a picture.
     """
     report: dict[str, int | None] = {}
-    for first, second in (("train", "test"), ("train", "val"), ("val", "test")):
+    pairs: tuple[tuple[SplitName, SplitName], ...] = (("train", "test"), ("train", "val"), ("val", "test"))
+    for first, second in pairs:
         gap = smallest_gap_px(tiles[first], tiles[second], globe_width_px)
         if gap is not None and gap < buffer_px:
             raise DataError(

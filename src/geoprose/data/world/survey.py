@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from geoprose.core.errors import DataError
 from geoprose.data.world.classes import class_index
-from geoprose.data.world.settings import WorldSettings
 from geoprose.data.world.split import SPLITS, SplitName, column_splits, split_of_tile
 from geoprose.data.world.tiles import Tile, TileFacts, digest_of, facts_of, turned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from geoprose.data.world.settings import WorldSettings
 
 Survey = dict[SplitName, list[TileFacts]]
 
@@ -53,7 +57,7 @@ def is_worth_asking(facts: TileFacts, settings: WorldSettings) -> bool:
 
 
 def turned_facts(facts: TileFacts, turn: int) -> TileFacts:
-    """Return the facts of the tile after symmetry ``turn``: the labels turn with the picture, so every answer stays true."""
+    """Return the facts of the tile after symmetry ``turn``: labels turn with the picture, so answers stay true."""
     tile = Tile(facts.tile.x_px, facts.tile.y_px, facts.tile.side_px, f"{facts.tile.digest}t{turn}", turn)
     return facts_of(tile, turned(facts.labels_HW, turn))
 

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from geoprose.core.types import GeoRef
 from geoprose.data.world.classes import NUM_CLASSES, UNLABELLED
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 GRID = 4
 """Cells along each side of a tile for the composition by cell."""
@@ -59,9 +62,9 @@ class TileFacts:
     """
 
     tile: Tile
-    labels_HW: NDArray[np.uint8]
-    fractions_C: NDArray[np.float64]
-    cells_GGC: NDArray[np.float64]
+    labels_HW: NDArray[np.uint8]  # noqa: N815 - shape suffix
+    fractions_C: NDArray[np.float64]  # noqa: N815 - shape suffix
+    cells_GGC: NDArray[np.float64]  # noqa: N815 - shape suffix
 
 
 def facts_of(tile: Tile, labels_HW: NDArray[np.uint8]) -> TileFacts:
@@ -76,7 +79,7 @@ def facts_of(tile: Tile, labels_HW: NDArray[np.uint8]) -> TileFacts:
 
 
 def turned(picture: NDArray[np.uint8], turn: int) -> NDArray[np.uint8]:
-    """Apply symmetry ``turn`` (0 to 7) of the square to the first two axes: ``turn % 4`` quarter turns, mirrored from 4 on."""
+    """Apply symmetry ``turn`` of the square to the first two axes: ``turn % 4`` quarter turns, mirrored from 4 on."""
     mirrored = picture[:, ::-1] if turn >= 4 else picture
     return np.ascontiguousarray(np.rot90(mirrored, turn % 4))
 

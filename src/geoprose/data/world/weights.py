@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from geoprose.data.world.balance import Candidate
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from geoprose.data.world.balance import Candidate
 
 TYPE_WEIGHTS: dict[str, float] = {
     "presence": 1.0,
