@@ -39,7 +39,7 @@ def test_unknown_asset_lists_close_names() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"licens": "MIT"}, "Did you mean licence"),
+        ({"licence_text": "MIT"}, "Did you mean licence"),
         ({"files": []}, "files"),
         ({"files": [{"name": "../x", "sha256": "0" * 64, "size_bytes": 1}]}, "plain relative path"),
         ({"files": [{"name": "/x", "sha256": "0" * 64, "size_bytes": 1}]}, "plain relative path"),
