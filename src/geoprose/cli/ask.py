@@ -12,7 +12,7 @@ def register(app: typer.Typer) -> None:
     app.command("ask")(ask)
 
 
-def ask(  # noqa: PLR0913 - one parameter per option of the command line
+def ask(
     scene: Path = typer.Argument(..., help="GeoTIFF, JPEG 2000, PNG, JPEG or WebP file."),
     question: str = typer.Argument(..., help="The question, in plain words."),
     system: str = typer.Option("demo", "--system", help="Name of a preset, or directory of a saved system."),

@@ -12,7 +12,7 @@ def register(app: typer.Typer) -> None:
     app.command("evaluate")(evaluate)
 
 
-def evaluate(  # noqa: PLR0913 - one parameter per option of the command line
+def evaluate(
     system: str = typer.Argument(
         "", help="Name of a preset, or directory of a saved system; not needed with --rescore."
     ),

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def progress_lines(unit: str) -> Iterator[Callable[[str, int, int], None]]:
-    """Give a function of (what, done, total) that shows progress on stderr: a bar on a terminal, else one line per part."""
+    """Give a function of (what, done, total): a bar on a terminal, else one line per part, on stderr."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

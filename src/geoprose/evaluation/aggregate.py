@@ -6,11 +6,15 @@ evaluation uses the same resamples: a difference between two systems is then a p
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    from numpy.typing import NDArray
 
 NUM_RESAMPLES = 2000
 SEED = 0
@@ -54,7 +58,8 @@ class ClusteredBootstrap:
         count = max(len(order), 1)
         rng = np.random.default_rng(seed)
         # How often each cluster is drawn in each resample: all that a mean needs.
-        self._draws_RC = rng.multinomial(count, np.full(count, 1 / count), size=num_resamples)
+        draws_RC = rng.multinomial(count, np.full(count, 1 / count), size=num_resamples)
+        self._draws_RC = draws_RC.astype(np.float64)
 
     def estimate(self, scores: Sequence[float], keep: Sequence[bool] | None = None) -> Estimate:
         """Return the mean of ``scores`` over the kept questions, with its interval."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from geoprose.core.types import Sample
 from geoprose.evaluation.metrics.normalise import normalise_answer
 from geoprose.evaluation.predictions import references_of
-from geoprose.evaluation.scoring import Scored
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from geoprose.core.types import Sample
+    from geoprose.evaluation.scoring import Scored
 
 RULER = "majority_per_question"
 """The baseline that a question type must beat."""

@@ -7,10 +7,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geoprose.core.types import Sample
 from geoprose.evaluation.baselines.composition import colour_baseline, probe_baseline
 from geoprose.evaluation.baselines.majority import majority_answers
 from geoprose.evaluation.baselines.shuffled import shuffled_images
@@ -23,10 +21,13 @@ from geoprose.evaluation.predictions import (
     to_predictions,
     write_predictions,
 )
-from geoprose.evaluation.tasks import TaskSpec
 from geoprose.inference.generate import Request, answer_batch
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from geoprose.core.types import Sample
+    from geoprose.evaluation.tasks import TaskSpec
     from geoprose.systems.build import System
 
 logger = logging.getLogger(__name__)

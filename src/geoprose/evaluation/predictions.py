@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from geoprose.core.errors import TaskError
 from geoprose.core.files import sha256_file, write_jsonl
-from geoprose.core.types import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from geoprose.core.types import Sample
 
 PREDICTIONS_NAME = "predictions.jsonl"
 BASELINES_DIR = "baselines"
@@ -25,7 +28,7 @@ class Prediction:
         task: Question type.
         source: Who answered: ``"system"`` or the name of a baseline.
         images: Paths of the sample's pictures inside the data directory.
-        image_hashes: SHA-256 of the picture files that were shown; other pictures than ``images`` for shuffled pictures.
+        image_hashes: SHA-256 of the picture files that were shown; not those of ``images`` when shuffled.
         prompt: The question without image marks.
         prediction: Raw text.
         reference: The canonical right answer.
@@ -135,7 +138,8 @@ def read_predictions(path: Path) -> list[Prediction]:
             f"{path} does not exist, so there is nothing to score. Run `geoprose evaluate` without --rescore."
         )
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    # Only "\n" ends a line: answers may hold other characters that str.splitlines takes for line ends.
+    for number, line in enumerate(path.read_text(encoding="utf-8").removesuffix("\n").split("\n"), start=1):
         try:
             rows.append(_from_row(json.loads(line)))
         except (ValueError, KeyError, TypeError) as error:
@@ -144,8 +148,8 @@ def read_predictions(path: Path) -> list[Prediction]:
 
 
 def _from_row(row: dict[str, Any]) -> Prediction:
-    lists = {name: tuple(str(item) for item in row.pop(name)) for name in ("images", "image_hashes")}
-    return Prediction(**row, **lists)
+    values = row | {name: tuple(str(item) for item in row[name]) for name in ("images", "image_hashes")}
+    return Prediction(**values)
 
 
 def match_samples(predictions: Sequence[Prediction], samples: Sequence[Sample]) -> list[Prediction]:
@@ -158,7 +162,7 @@ def match_samples(predictions: Sequence[Prediction], samples: Sequence[Sample]) 
     missing = [sample.id for sample in samples if sample.id not in by_id]
     if missing or len(by_id) != len(samples):
         raise TaskError(
-            f"The predictions cover {len(by_id)} samples and the task has {len(samples)}; {len(missing)} of them are not "
-            f"answered (first: {missing[:3]}). They belong to other data or another --limit; predict again."
+            f"The predictions cover {len(by_id)} samples and the task has {len(samples)}; {len(missing)} of them are "
+            f"not answered (first: {missing[:3]}). They belong to other data or another --limit; predict again."
         )
     return [by_id[sample.id] for sample in samples]

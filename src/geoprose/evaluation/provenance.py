@@ -6,12 +6,14 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from geoprose.core.files import sha256_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PACKAGES = ("geoprose", "torch", "transformers", "tokenizers", "numpy", "scikit-learn", "rasterio", "pillow")
 DATA_FILES = ("card.json", "train.jsonl", "val.jsonl", "test.jsonl")
@@ -52,8 +54,8 @@ def peak_memory_mib() -> float:
 def git_commit() -> str | None:
     """Return the commit of the source tree; None outside a git checkout."""
     try:
-        done = subprocess.run(  # noqa: S603 - fixed arguments
-            ["git", "rev-parse", "HEAD"],  # noqa: S607 - git of the user's path
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"],  # noqa: S607 - the git of the user's path
             cwd=Path(__file__).parent,
             capture_output=True,
             text=True,

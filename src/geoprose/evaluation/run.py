@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geoprose.core.errors import TaskError
 from geoprose.core.files import write_json
-from geoprose.core.types import Sample
 from geoprose.evaluation import provenance
 from geoprose.evaluation.failing import failing_types
 from geoprose.evaluation.predictions import Prediction, match_samples, predictions_path, read_predictions
@@ -20,6 +18,9 @@ from geoprose.evaluation.scoring import AnswerFormat, Scored, Scorer
 from geoprose.evaluation.tasks import TaskSpec, load_task
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from geoprose.core.types import Sample
     from geoprose.evaluation.predict import Progress
     from geoprose.systems.build import System
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from geoprose.core.types import Sample
 from geoprose.evaluation.aggregate import ClusteredBootstrap, Estimate
 from geoprose.evaluation.metrics.base import Item, Judgement, Metric
 from geoprose.evaluation.metrics.boxes import BoxAccuracy
 from geoprose.evaluation.metrics.normalise import normalise_answer, split_list
 from geoprose.evaluation.metrics.registry import METRICS
 from geoprose.evaluation.predictions import Prediction, references_of
-from geoprose.evaluation.tasks import TaskSpec
 from geoprose.layout.resize import ResizeHistory, ResizeMode, plan_resize
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from geoprose.core.types import Sample
+    from geoprose.evaluation.tasks import TaskSpec
 
 MODEL_SOURCES = ("system", "shuffled", "blind")
 """Sources whose answers a system wrote."""

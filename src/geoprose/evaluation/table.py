@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 LABELS = {
     "shuffled": "shuffled",
@@ -28,7 +30,7 @@ def score_table(result: Mapping[str, Any]) -> str:
         figures = [_figure(other["score"], other) for other in others]
         rows.append(
             [
-                f"{name} ({block['metric']})",
+                _label(name, block),
                 str(block["n"]),
                 _figure(block["score"], block),
                 interval,
@@ -37,8 +39,7 @@ def score_table(result: Mapping[str, Any]) -> str:
             ]
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
-    lines = ["  ".join(_aligned(cell, width, place) for place, (cell, width) in enumerate(zip(row, widths, strict=True)))
-             for row in rows]  # fmt: skip
+    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     lines.insert(1, "-" * len(lines[0]))
     lines.insert(-1, "-" * len(lines[1]))
     return "\n".join(line.rstrip() for line in lines)
@@ -49,10 +50,10 @@ def _block(report: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return block
 
 
+def _label(name: str, block: Mapping[str, Any]) -> str:
+    return name if block["metric"] == "accuracy" else f"{name} ({block['metric']})"
+
+
 def _figure(value: float, block: Mapping[str, Any]) -> str:
     """Percent for scores in 0..1, the metric's own scale times 100 for captions, as papers print both."""
     return f"{100 * value:.1f}" if block["n"] else "-"
-
-
-def _aligned(cell: str, width: int, place: int) -> str:
-    return cell.ljust(width) if place == 0 else cell.rjust(width)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +12,15 @@ from geoprose.answers.codecs import parse_answer
 from geoprose.answers.place import place_on_map
 from geoprose.core.errors import GeoreferenceError, InputError
 from geoprose.core.files import write_text
-from geoprose.core.types import Answer, Box, GeoRef
 from geoprose.geo.pixels import pixel_to_map
 from geoprose.inference.chip import Region, read_chip
 from geoprose.inference.generate import Request, answer_batch
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from geoprose.core.types import Answer, Box, GeoRef
+    from geoprose.scenes.bands import BandRequest
     from geoprose.scenes.scene import Stretch
     from geoprose.systems.build import System
 
@@ -93,7 +95,7 @@ class GeoAnswer:
                 "crs": self.georef.crs,
                 "width_px": self.georef.width_px,
                 "height_px": self.georef.height_px,
-            },  # fmt: skip
+            },
             "gsd_m": self.gsd_m,
             "stretch": None if self.stretch is None else _plain(self.stretch),
             "seconds": round(self.seconds, 3),
@@ -101,12 +103,12 @@ class GeoAnswer:
         }
 
 
-def ask(  # noqa: PLR0913 - the public one-call interface
+def ask(
     scene_path: str | Path,
     question: str,
     system: System | str | Path = "demo",
     region: Region | None = None,
-    bands: Sequence[int | str] | None = None,
+    bands: BandRequest = None,
     codec: str | None = None,
 ) -> GeoAnswer:
     """Ask a question about a scene.

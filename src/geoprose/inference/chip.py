@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geoprose.core.types import GeoRef
-
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from geoprose.core.types import GeoRef
+    from geoprose.scenes.bands import BandRequest
+    from geoprose.scenes.open import SceneFile
     from geoprose.scenes.scene import Scene
 
 MAX_SIDE_PX = 1024
 """Longer sides are read decimated (through overviews where there are any): models see a few hundred pixels anyway."""
+
+LONGEST_CRS = 24
+"""Longer ones are WKT, too long for a line."""
 
 Region = tuple[float, float, float, float]
 """``(min_x, min_y, max_x, max_y)`` in degrees, or in pixels for a scene without CRS."""
@@ -44,7 +47,7 @@ class Chip:
 def read_chip(
     scene_path: str | Path,
     region: Region | None = None,
-    bands: Sequence[int | str] | None = None,
+    bands: BandRequest = None,
     max_side_px: int = MAX_SIDE_PX,
 ) -> Chip:
     """Read a window of a scene as the picture that a model is shown.
@@ -58,39 +61,20 @@ def read_chip(
     Raises:
         SceneError: If the file cannot be opened, the region lies outside, or the window holds no valid pixel.
     """
-    from geoprose.core.errors import SceneError
     from geoprose.scenes.open import open_scene
     from geoprose.scenes.render import render_rgb, to_picture
 
     with open_scene(Path(scene_path)) as scene_file:
-        window = None if region is None else scene_file.bbox(*region)
-        width_px, height_px = (scene_file.width_px, scene_file.height_px) if window is None else _size(window)
-        size_px = _fitted(width_px, height_px, max_side_px)
-        scene = scene_file.read(window=window, size_px=size_px, bands=bands)
+        scene = scene_file.read(region=region, bands=bands, size_px=max_side_px)
         facts = scene_facts(scene_file)
-    if not scene.is_valid_HW.any():
-        raise SceneError(
-            f"{Path(scene_path).name}: the window holds only nodata, so there is nothing to see. Choose another --region."
-        )
-    rendered = render_rgb(scene)
+    # The bands asked for are red, green and blue in that order, whatever they are called.
+    rendered = render_rgb(scene, None if bands is None else list(range(1, min(len(scene.bands), 3) + 1)))
     return Chip(to_picture(rendered), rendered, facts)
 
 
-def scene_facts(scene_file: object) -> str:
+def scene_facts(scene_file: SceneFile) -> str:
     """Return "name  1933x1947 uint16  EPSG:32618  10 m" for an open scene."""
-    name = Path(str(scene_file.path)).name  # type: ignore[attr-defined]
-    size = f"{scene_file.width_px}x{scene_file.height_px} {scene_file.dtype}"  # type: ignore[attr-defined]
-    georef: GeoRef = scene_file.georef  # type: ignore[attr-defined]
-    gsd_m = scene_file.gsd_m  # type: ignore[attr-defined]
-    crs = georef.crs if georef.crs is None or len(georef.crs) < 24 else "own CRS"
-    return "  ".join([name, size, crs or "no CRS", *([] if gsd_m is None else [f"{gsd_m[0]:.4g} m"])])
-
-
-def _fitted(width_px: int, height_px: int, longest_px: int) -> tuple[int, int] | None:
-    """Return the size to read at; None when the window is small enough."""
-    scale = longest_px / max(width_px, height_px)
-    return None if scale >= 1 else (max(1, round(width_px * scale)), max(1, round(height_px * scale)))
-
-
-def _size(window: object) -> tuple[int, int]:
-    return round(window.width), round(window.height)  # type: ignore[attr-defined]
+    crs, gsd_m = scene_file.georef.crs or "no CRS", scene_file.gsd_m
+    size = f"{scene_file.width_px}x{scene_file.height_px} {scene_file.dtype}"
+    ground = [] if gsd_m is None else [f"{gsd_m[0]:.4g} m"]
+    return "  ".join([scene_file.path.name, size, crs if len(crs) <= LONGEST_CRS else "own CRS", *ground])

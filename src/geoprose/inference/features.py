@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,8 @@ import torch
 from geoprose.core.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from PIL.Image import Image
     from torch import Tensor
 
@@ -62,6 +63,7 @@ class FeatureCache:
         self._is_blind = is_blind
         self._kept: OrderedDict[str, Tensor] = OrderedDict()
 
+    @torch.inference_mode()
     def get(self, images: Sequence[Image | Path]) -> Tensor:
         """Return the features of ``images``, tiles of all pictures one after another.
 

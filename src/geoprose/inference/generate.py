@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,6 +18,8 @@ from geoprose.core.errors import InputError
 from geoprose.inference.features import FeatureCache, image_key
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from PIL.Image import Image
     from torch import Tensor
 

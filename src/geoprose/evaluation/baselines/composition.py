@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoprose.core.errors import TaskError
-from geoprose.core.types import Sample
 from geoprose.data.world.classes import NUM_CLASSES
 from geoprose.data.world.tiles import GRID
-from geoprose.evaluation.baselines.symbolic import answer_all, true_cells
+from geoprose.evaluation.baselines.symbolic import Thresholds, answer_all, true_cells
 from geoprose.evaluation.predictions import references_of
-from geoprose.inference.features import FeatureCache, open_picture
+from geoprose.inference.features import ENCODE_BATCH, FeatureCache, open_picture
 
 if TYPE_CHECKING:
+    from geoprose.core.types import Sample
     from geoprose.systems.build import System
 
 Array = NDArray[np.float64]
@@ -29,7 +30,8 @@ Featuriser = Callable[[Sequence[Path]], Array]
 Fit = Callable[[Array, Array], Callable[[Array], Array]]
 """``(rows, F)`` and ``(rows, C)`` to a predictor of ``(rows, C)`` from ``(rows, F)``."""
 SEED = 0
-PRESENT_GRID = (0.02, 0.03, 0.05, 0.075, 0.10, 0.15)
+THRESHOLD_GRID = (0.02, 0.03, 0.05, 0.075, 0.10, 0.15, 0.20)
+MAX_THRESHOLD_QUESTIONS = 2000
 MAX_TRAIN_PICTURES = 2000
 RIDGE_PENALTIES = (1.0, 10.0, 100.0, 1000.0, 10000.0)
 
@@ -45,7 +47,7 @@ class SymbolicBaseline:
     def answers(self, train: Sequence[Sample], test: Sequence[Sample], data_dir: Path) -> list[str]:
         """Fit on the training pictures and answer the test samples.
 
-        The threshold from which a class counts as present is chosen on a fifth of the training pictures that the
+        The thresholds from which a class counts are chosen on a fifth of the training pictures that the
         first fit has not seen; the second fit uses all of them.
 
         Raises:
@@ -60,23 +62,29 @@ class SymbolicBaseline:
         names = _spread(sorted(truth), MAX_TRAIN_PICTURES)
         features = self.featurise([data_dir / name for name in names])
         shares = np.stack([truth[name].reshape(GRID * GRID, NUM_CLASSES) for name in names])
-        present = self._threshold(train, names, features, shares)
+        thresholds = self._thresholds(train, names, features, shares)
         predict = self.fit(_rows(features), _rows(shares))
         pictures = sorted({image for sample in test for image in sample.images})
         predicted = _predict(predict, self.featurise([data_dir / name for name in pictures]))
-        return answer_all(test, dict(zip(pictures, predicted, strict=True)), present)
+        return answer_all(test, dict(zip(pictures, predicted, strict=True)), thresholds)
 
-    def _threshold(self, train: Sequence[Sample], names: Sequence[str], features: Array, shares: Array) -> float:
+    def _thresholds(self, train: Sequence[Sample], names: Sequence[str], features: Array, shares: Array) -> Thresholds:
         held = np.random.default_rng(SEED).permutation(len(names)) < max(1, len(names) // 5)
         predict = self.fit(_rows(features[~held]), _rows(shares[~held]))
         cells = dict(zip(np.array(names)[held].tolist(), _predict(predict, features[held]), strict=True))
-        asked = [s for s in train if s.task in ("presence", "list") and all(image in cells for image in s.images)]
-        truth = [references_of(sample)[0] for sample in asked]
 
-        def right(present: float) -> int:
-            return sum(answer == true for answer, true in zip(answer_all(asked, cells, present), truth, strict=True))
+        def best(task: str) -> float:
+            asked = [s for s in train if s.task == task and all(image in cells for image in s.images)]
+            asked = asked[:MAX_THRESHOLD_QUESTIONS]
+            truth = [references_of(sample)[0] for sample in asked]
 
-        return max(PRESENT_GRID, key=right)
+            def right(value: float) -> int:
+                answers = answer_all(asked, cells, Thresholds(value, value))
+                return sum(answer == true for answer, true in zip(answers, truth, strict=True))
+
+            return max(THRESHOLD_GRID, key=right)
+
+        return Thresholds(present=best("presence"), listed=best("list"))
 
 
 def colour_baseline() -> SymbolicBaseline:
@@ -89,7 +97,8 @@ def probe_baseline(system: System) -> SymbolicBaseline:
     cache = FeatureCache(system)
 
     def featurise(paths: Sequence[Path]) -> Array:
-        return np.stack([_encoder_cells(cache, path) for path in paths])
+        batches = [paths[start : start + ENCODE_BATCH] for start in range(0, len(paths), ENCODE_BATCH)]
+        return np.concatenate([_encoder_cells(cache, batch) for batch in batches])
 
     return SymbolicBaseline("probe", featurise, fit_ridge)
 
@@ -120,8 +129,7 @@ def fit_ridge(features: Array, shares: Array) -> Callable[[Array], Array]:
 
 def _ridge_weights(features: Array, targets: Array, penalty: float) -> Array:
     gram = features.T @ features + penalty * np.eye(features.shape[1])
-    weights: Array = np.linalg.solve(gram, features.T @ targets)
-    return weights
+    return np.asarray(np.linalg.solve(gram, features.T @ targets), dtype=np.float64)
 
 
 def _fit_forest(features: Array, shares: Array) -> Callable[[Array], Array]:
@@ -140,8 +148,8 @@ def _colour_cells(pixels_HWC: Array) -> Array:
     return np.stack(
         [
             np.concatenate([_statistics(pixels_HWC[top:bottom, left:right]), whole])
-            for top, bottom in zip(row_edges[:-1], row_edges[1:], strict=True)
-            for left, right in zip(column_edges[:-1], column_edges[1:], strict=True)
+            for top, bottom in itertools.pairwise(row_edges)
+            for left, right in itertools.pairwise(column_edges)
         ]
     )
 
@@ -150,18 +158,24 @@ def _statistics(pixels_HWC: Array) -> Array:
     return np.concatenate([pixels_HWC.mean(axis=(0, 1)), pixels_HWC.std(axis=(0, 1))])
 
 
-def _encoder_cells(cache: FeatureCache, path: Path) -> Array:
-    """Average the patch features over each cell; patches of a square grid, first tile of the picture."""
+def _encoder_cells(cache: FeatureCache, paths: Sequence[Path]) -> Array:
+    """Average the patch features over each cell; one square tile a picture.
+
+    Shapes:
+        Returns ``(M, G*G, E)``.
+    """
     from torch.nn.functional import adaptive_avg_pool2d
 
-    features_PE = cache.get([path])[0].float()
-    side = round(features_PE.shape[0] ** 0.5)
-    if side * side != features_PE.shape[0]:
+    features_MPE = cache.get(paths).float()
+    side = round(features_MPE.shape[1] ** 0.5)
+    if side * side != features_MPE.shape[1] or features_MPE.shape[0] != len(paths):
         raise TaskError(
-            f"The encoder gives {features_PE.shape[0]} patches, which is no square; the probe cannot cut cells."
+            f"The encoder gives {features_MPE.shape[0]} tiles of {features_MPE.shape[1]} patches for {len(paths)} "
+            "pictures; the probe needs one square tile a picture. Leave the baseline out of the task."
         )
-    pooled_EGG = adaptive_avg_pool2d(features_PE.T.reshape(1, -1, side, side), GRID)[0]
-    return np.asarray(pooled_EGG.flatten(1).T.cpu().numpy(), dtype=np.float64)
+    grid_MEHW = features_MPE.transpose(1, 2).reshape(len(paths), -1, side, side)
+    pooled_MEG = adaptive_avg_pool2d(grid_MEHW, GRID).flatten(2)
+    return np.asarray(pooled_MEG.transpose(1, 2).cpu().numpy(), dtype=np.float64)
 
 
 def _predict(predict: Callable[[Array], Array], features: Array) -> list[Array]:

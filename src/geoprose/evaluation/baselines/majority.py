@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from geoprose.core.types import Sample
 from geoprose.evaluation.predictions import question_of, references_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from geoprose.core.types import Sample
 
 
 def majority_answers(train: Sequence[Sample], test: Sequence[Sample], is_per_question: bool = False) -> list[str]:

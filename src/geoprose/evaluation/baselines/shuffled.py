@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from geoprose.core.errors import TaskError
-from geoprose.core.types import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from geoprose.core.types import Sample
 
 
 def derangement(names: Sequence[str], seed: int) -> dict[str, str]:

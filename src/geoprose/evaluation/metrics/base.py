@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from geoprose.answers.frames import Geometry
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from geoprose.answers.frames import Geometry
 
 
 @dataclass(frozen=True)

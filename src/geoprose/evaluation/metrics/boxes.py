@@ -6,15 +6,21 @@ right for inclusive integer pixels and makes random boxes on a 0..1 scale match 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from geoprose.answers.codecs import parse_answer
-from geoprose.core.types import Box
 from geoprose.evaluation.metrics.base import Item, Judged, Judgement
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from geoprose.core.types import Box
+
+UNKNOWN_SIZE_PX = (1000, 1000)
+"""Stands for the chip's size where it is not known; IoU does not depend on it."""
 
 
 def iou(first: Box, second: Box) -> float:
@@ -56,7 +62,7 @@ class Matching:
 
 def match_boxes(predicted: Sequence[Box], reference: Sequence[Box]) -> Matching:
     """Match predicted boxes to reference boxes one to one with the largest total IoU."""
-    from scipy.optimize import linear_sum_assignment
+    from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]  # scipy ships no types
 
     if not predicted or not reference:
         return Matching((), len(predicted), len(reference))
@@ -88,20 +94,24 @@ class BoxAccuracy:
         """Judge each item on its own."""
         return Judged(tuple(self._judge(item) for item in items))
 
-    def _judge(self, item: Item) -> Judgement:
-        size = item.size_px or (1000, 1000)
+    def read(self, item: Item) -> tuple[tuple[Box, ...], tuple[Box, ...]]:
+        """Return the predicted and the reference boxes of an item, in pixels of the chip."""
+        size = item.size_px or UNKNOWN_SIZE_PX
         answer = parse_answer(item.prediction, self.codec, item.geometry or size)
-        truth = parse_answer(item.references[0], self.reference_codec, size).boxes
-        if len(truth) == 1 and answer.boxes:
-            single = match_boxes(answer.boxes[:1], truth)
+        return answer.boxes, parse_answer(item.references[0], self.reference_codec, size).boxes
+
+    def _judge(self, item: Item) -> Judgement:
+        answer, truth = self.read(item)
+        if len(truth) == 1 and answer:
+            single = match_boxes(answer[:1], truth)
             at_half, at_quarter = single.f1(0.5), single.f1(0.25)
         else:
-            several = match_boxes(answer.boxes, truth)
+            several = match_boxes(answer, truth)
             at_half, at_quarter = float(several.f1(0.5) == 1), float(several.f1(0.25) == 1)
-        matching = match_boxes(answer.boxes, truth)
+        matching = match_boxes(answer, truth)
         mean_iou = sum(matching.ious) / len(truth) if truth else 0.0
         extras = {"acc@0.25": at_quarter, "f1@0.5": matching.f1(0.5), "mean_iou": mean_iou}
-        return Judgement(at_half, answer.status == "ok", item.prediction.strip(), extras)
+        return Judgement(at_half, bool(answer), item.prediction.strip(), extras)
 
 
 def _area(box: Box) -> float:

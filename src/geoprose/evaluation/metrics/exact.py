@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from geoprose.evaluation.metrics.base import Item, Judged, Judgement
 from geoprose.evaluation.metrics.normalise import normalise_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class ExactMatch:

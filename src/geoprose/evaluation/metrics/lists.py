@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 from geoprose.evaluation.metrics.base import Item, Judged, Judgement
 from geoprose.evaluation.metrics.normalise import split_list
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
 
 
 def set_f1(predicted: Collection[str], reference: Collection[str]) -> float:

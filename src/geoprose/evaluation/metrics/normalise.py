@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 
 _NUMBER_WORDS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen twenty"
-).split()
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+    *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
+)
 _DIGITS = {word: str(number) for number, word in enumerate(_NUMBER_WORDS)}
 _ARTICLES = frozenset({"a", "an", "the"})
 # A point or comma between two digits belongs to the number; every other sign is a separator.

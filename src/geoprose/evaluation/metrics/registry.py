@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from geoprose.core.registry import Registry
-from geoprose.evaluation.metrics.base import Metric
+
+if TYPE_CHECKING:
+    from geoprose.evaluation.metrics.base import Metric
 
 METRICS: Registry[type[Metric]] = Registry(
     slot="metric",

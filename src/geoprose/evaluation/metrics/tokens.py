@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 
-PUNCTUATION = frozenset("'' ' `` ` -lrb- -rrb- -lcb- -rcb- . ? ! , : - -- ... ;".split())
+PUNCTUATION = frozenset(
+    {*("''", "'", "``", "`", "-lrb-", "-rrb-", "-lcb-", "-rcb-"), *(".", "?", "!", ",", ":", "-", "--", "...", ";")}
+)
 """Tokens that the COCO evaluation drops."""
 
 _TOKEN = re.compile(

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from geoprose.core.files import write_text
-from geoprose.core.types import Sample
 from geoprose.evaluation.metrics.normalise import normalise_answer
 from geoprose.evaluation.predictions import Prediction, question_of, references_of
 from geoprose.evaluation.report import plots
 from geoprose.evaluation.report.map import correctness_map
-from geoprose.evaluation.scoring import Scored
-from geoprose.evaluation.tasks import TaskSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from geoprose.core.types import Sample
+    from geoprose.evaluation.scoring import Scored
+    from geoprose.evaluation.tasks import TaskSpec
 
 TEMPLATE_DIR = Path(__file__).parent
 CONFUSION_TYPES = ("dominant", "location", "amount", "scene")

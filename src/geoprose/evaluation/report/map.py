@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from geoprose.core.types import GeoRef, Sample
 from geoprose.evaluation.report import plots
-from geoprose.evaluation.scoring import Scored
 from geoprose.geo.crs import to_lonlat
 from geoprose.geo.pixels import pixel_to_map
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from geoprose.core.types import GeoRef, Sample
+    from geoprose.evaluation.scoring import Scored
 
 BACKGROUND_NAME = "blue_marble.tif"
 BACKGROUND_SIZE_PX = (1350, 675)
