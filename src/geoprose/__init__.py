@@ -8,13 +8,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from geoprose.core.version import __version__
+
 if TYPE_CHECKING:
     from geoprose.inference.ask import ask as ask
     from geoprose.scenes.open import open_scene as open
     from geoprose.scenes.read import read_scene as read_scene
     from geoprose.systems.load import load_system as load
 
-__version__ = "0.1.0"
 
 _LAZY = {
     "ask": "geoprose.inference.ask:ask",

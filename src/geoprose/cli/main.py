@@ -22,7 +22,7 @@ app = typer.Typer(
 
 def _version(value: bool) -> None:
     if value:
-        from geoprose import __version__
+        from geoprose.core.version import __version__
 
         typer.echo(f"geoprose {__version__}")
         raise typer.Exit

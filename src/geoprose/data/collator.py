@@ -26,7 +26,8 @@ class Row:
 
     Attributes:
         input_ids: Tokens.
-        labels: Tokens to learn, -100 elsewhere.
+        next_ids: Token that follows each position, -100 where nothing is to be learnt. Already shifted, so the last
+            token of a sequence, which predicts nothing, need not be in the row.
         position_ids: Position of each token; the branches of a packed row all go on from the prefix.
         segments: 0 for the prefix, 1, 2, ... for the branches.
         vision: Pixels (n, C, H, W) or cached encoder features (n, P, E) of the row's tiles, in order.
@@ -35,7 +36,7 @@ class Row:
     """
 
     input_ids: list[int]
-    labels: list[int]
+    next_ids: list[int]
     position_ids: list[int]
     segments: list[int]
     vision: Tensor | None = None
@@ -93,7 +94,7 @@ class Collator:
         is_packed = any(row.is_packed for row in rows)
         return {
             "input_ids": _pad([row.input_ids for row in rows], self.pad_token_id),
-            "labels": _pad([row.labels for row in rows], IGNORED_LABEL),
+            "next_ids": _pad([row.next_ids for row in rows], IGNORED_LABEL),
             "position_ids": _pad([row.position_ids for row in rows], 0),
             "attention_mask": block_mask(segments) if is_packed else (segments != PADDING_SEGMENT).long(),
         }

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from geoprose.core.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from geoprose.core.types import Sample
+
+Draw = Literal["in_order", "uniform", "weighted"]
 
 
 def generator(*key: int) -> np.random.Generator:
@@ -29,11 +31,13 @@ class Unit:
         images: Image paths relative to the source's folder.
         samples: At least one.
         root: The source's folder.
+        seed: Key of all randomness of this visit.
     """
 
     images: tuple[str, ...]
     samples: tuple[Sample, ...]
     root: str
+    seed: tuple[int, ...] = (0,)
 
 
 def units_of(samples: Iterable[Sample], root: str, can_share: Callable[[Sample], bool] | None = None) -> list[Unit]:
@@ -51,10 +55,20 @@ def units_of(samples: Iterable[Sample], root: str, can_share: Callable[[Sample],
 
 @dataclass(frozen=True)
 class Source:
-    """Units of one file, how much of them an epoch takes, and how many answers of a unit a visit takes."""
+    """Units of one file, how much of them an epoch takes, and how a visit orders a unit's samples.
+
+    Attributes:
+        units: At least one.
+        weight: Share of the units that an epoch visits.
+        draw: ``in_order``, ``uniform`` or ``weighted``, see ``draw_order``.
+        task_weights: Factor per question type, for ``weighted``.
+        answers_per_image: Samples that a visit takes; None takes all.
+    """
 
     units: tuple[Unit, ...]
     weight: float = 1.0
+    draw: Draw = "in_order"
+    task_weights: Mapping[str, float] = field(default_factory=dict)
     answers_per_image: int | None = None
 
     @property
@@ -92,7 +106,7 @@ class Mixture:
             if slot < source.num_slots:
                 cycle, place = divmod(epoch * source.num_slots + slot, len(source.units))
                 unit = source.units[int(self._permutation(number, cycle)[place])]
-                return _draw(unit, source.answers_per_image, generator(self.seed, 1, number, epoch, slot))
+                return visit(unit, source, (self.seed, 1, number, epoch, slot))
             slot -= source.num_slots
         raise IndexError(f"slot {slot} is past the end of the epoch")
 
@@ -104,8 +118,28 @@ class Mixture:
         return generator(self.seed, 0, number, cycle).permutation(len(self.sources[number].units))
 
 
-def _draw(unit: Unit, count: int | None, random: np.random.Generator) -> Unit:
-    if count is None or count >= len(unit.samples):
-        return unit
-    chosen = random.permutation(len(unit.samples))[:count]
-    return Unit(unit.images, tuple(unit.samples[int(index)] for index in chosen), unit.root)
+def visit(unit: Unit, source: Source, seed: tuple[int, ...]) -> Unit:
+    """Return the unit with the samples that this visit takes, in the order in which it takes them."""
+    order = draw_order(unit.samples, source, generator(*seed))[: source.answers_per_image]
+    return Unit(unit.images, tuple(unit.samples[int(index)] for index in order), unit.root, (*seed, 1))
+
+
+def draw_order(samples: Sequence[Sample], source: Source, random: np.random.Generator) -> np.ndarray:
+    """Return the order in which a visit takes the samples.
+
+    ``weighted`` draws without replacement: each sample waits an exponential time with rate ``w``, and the first to
+    arrive is the first taken (Efraimidis and Spirakis, 2006); ``w`` is ``meta["weight"]`` times the task's weight.
+    """
+    if source.draw == "in_order":
+        return np.arange(len(samples))
+    waits = random.exponential(size=len(samples))
+    if source.draw == "weighted":
+        waits = waits / np.array([_weight(sample, source.task_weights) for sample in samples])
+    return np.argsort(waits, kind="stable")
+
+
+def _weight(sample: Sample, task_weights: Mapping[str, float]) -> float:
+    weight = sample.meta.get("weight", 1.0)
+    if not isinstance(weight, int | float) or not weight > 0:
+        raise DataError(f"Sample {sample.id}: meta['weight'] is {weight!r}; it must be a positive number.")
+    return float(weight) * task_weights.get(sample.task, 1.0)
