@@ -15,18 +15,24 @@ from geoprose.answers.grammar import RawBox, WrittenBox
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_NUMBER = re.compile(r"(?<![\w.])[0-9]+(?![\w]|\.[0-9])")
+_ONLY_NUMBERS = re.compile(r"[0-9]+(?:[\s,;]+[0-9]+)*[\s.]*")
+_NUMBER = re.compile(r"[0-9]+")
+_MAX_PLAIN_DIGITS = 2
 
 
 class DigitsGrammar:
-    """Whole numbers that stand alone; four digits are a box, any other number is a broken one."""
+    """Groups of four digits, where the text holds nothing else.
+
+    In a sentence a number is a number ("12 ships", "in 2019"), never a box. In a text of numbers alone a group of one
+    or two digits is a count, and a group of three or of more than four is a broken box.
+    """
 
     def scan(self, text: str) -> list[RawBox]:
-        """Return every number that stands alone."""
-        return [
-            RawBox(tuple(match.group()) if len(match.group()) == 4 else (), "", match.span())
-            for match in _NUMBER.finditer(text)
-        ]
+        """Return the groups of digits that are boxes or broken ones."""
+        if not _ONLY_NUMBERS.fullmatch(text.strip()):
+            return []
+        groups = [match for match in _NUMBER.finditer(text) if len(match.group()) > _MAX_PLAIN_DIGITS]
+        return [RawBox(tuple(match.group()) if len(match.group()) == 4 else (), "", match.span()) for match in groups]
 
     def write(self, boxes: Sequence[WrittenBox]) -> str:
         """Spell the boxes; labels have no place."""
