@@ -35,7 +35,7 @@ class WorldSettings(Spec):
     """Latitude below which no tile lies (Antarctica is one class)."""
     test_bands: tuple[ColumnBand, ...] = _bands((22, 25), (46, 48), (66, 68), (75, 76))
     """Held-out strips: eastern North America, central Europe to southern Africa, East Asia, eastern Australia."""
-    val_bands: tuple[ColumnBand, ...] = _bands((30, 31), (57, 58))
+    val_bands: tuple[ColumnBand, ...] = _bands((14, 16), (30, 31), (57, 58))
     """Strips for choosing hyperparameters, so that nobody needs the test strips for it."""
     buffer_columns: PositiveInt = 1
     """Tile columns on each side of a held-out strip that belong to no split."""
