@@ -18,7 +18,7 @@ from geoprose.scenes.bands import BandRequest, band_names, select_bands
 from geoprose.scenes.decode import Layer, Request, Resampling, decode
 from geoprose.scenes.limits import ReadLimits, check_size, refuse_above
 from geoprose.scenes.pictures import check_picture
-from geoprose.scenes.safe_gdal import gdal_options, open_dataset, rasterio
+from geoprose.scenes.safe_gdal import GDAL_ERRORS, gdal_options, open_dataset, rasterio
 from geoprose.scenes.scene import Scene
 from geoprose.scenes.sniff import GEOTIFF, PICTURE_DRIVERS, checked_path, sniff_driver
 from geoprose.scenes.tiff_header import check_tiff
@@ -214,7 +214,7 @@ class SceneFile:
                 yield
         except SceneError:
             raise
-        except (rasterio.errors.RasterioError, rasterio.errors.CPLE_BaseError, OSError, MemoryError) as error:
+        except GDAL_ERRORS as error:
             cause = str(error.__cause__ or error).replace(str(self.path), self.path.name)
             raise SceneError(
                 f"{self.path.name} cannot be {verb}: {cause[:200]}. The file may be truncated or damaged; copy it "

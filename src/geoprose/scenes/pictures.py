@@ -34,6 +34,7 @@ def check_picture(path: Path, picture_format: str, size: tuple[int, int], limits
             with Image.open(path, formats=[picture_format]) as picture:
                 num_frames = int(getattr(picture, "n_frames", 1)) if picture_format != "JPEG" else 1
                 found = picture.size
+                picture.verify()  # the checksums of a PNG, to its end: GDAL takes a truncated one for complete
     except (OSError, ValueError, SyntaxError, Warning, Image.DecompressionBombError) as error:
         raise SceneError(f"{path.name} is refused as a {picture_format} picture: {str(error)[:200]}.") from error
     if num_frames != 1:

@@ -43,13 +43,17 @@ def _close_doors() -> None:
 _close_doors()
 
 import rasterio  # noqa: E402 - the environment must be set before GDAL starts
-from rasterio.errors import NotGeoreferencedWarning  # noqa: E402
+from rasterio._err import CPLE_BaseError  # noqa: E402
+from rasterio.errors import NotGeoreferencedWarning, RasterioError  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["CACHE_MB", "SKIPPED_DRIVERS", "gdal_options", "open_dataset", "rasterio"]
+GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError, MemoryError)
+"""Everything that an open or a read may raise for a damaged file."""
+
+__all__ = ["CACHE_MB", "GDAL_ERRORS", "SKIPPED_DRIVERS", "gdal_options", "open_dataset", "rasterio"]
 
 _OPTIONS = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # neighbours do not exist
