@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -84,7 +85,7 @@ def load_vision_encoder(model: GeoproseForConditionalGeneration, spec: VisionEnc
     tower: Any = encoder.get_submodule("tower")
     pretrained = _from_pretrained(type(tower), folder, "vision_encoder")
     _compare_configs(spec.config, pretrained.config, "vision_encoder", folder)
-    state = pretrained.state_dict()
+    state = {name: rows for name, rows in pretrained.state_dict().items() if not encoder.is_dropped(name)}
     key = encoder.position_table_key().removeprefix("tower.")
     side = grid_side(encoder.image_size, encoder.patch_size)
     table = spec.position_table
@@ -126,7 +127,7 @@ def _from_pretrained(model_class: Any, folder: Path, part: str) -> PreTrainedMod
             model, info = model_class.from_pretrained(
                 folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
             )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{part}: {folder} cannot be loaded as safetensors: {error}") from error
     # Contract: strict. A renamed key would leave a layer random, and the model would only be a little worse.
     if info["missing_keys"]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from geoprose.core.errors import ConfigError
 from geoprose.core.files import write_json
+from geoprose.systems.converted import quiet_transformers
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,7 +45,8 @@ def save_system(system: System, out_dir: str | Path, adapter: Literal["merged", 
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
     try:
-        plain_model(system.model, merge=adapter == "merged").save_pretrained(staging)
+        with quiet_transformers():
+            plain_model(system.model, merge=adapter == "merged").save_pretrained(staging)
         if adapter == "separate":
             _save_adapter(system.model, staging / ADAPTER_DIR)
         system.processor.save_pretrained(staging)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, PositiveInt, Tag, field_validator, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, field_validator, model_validator
 
 from geoprose.core.registry import unknown_name_message
 from geoprose.core.spec import Spec
@@ -14,7 +15,17 @@ from geoprose.layout.tokens import num_visual_tokens
 from geoprose.models.registries import CONNECTORS, FUSIONS, PACKERS, POSITIONS, VISION_ENCODERS
 
 Scalar = bool | int | float | str | None
-HfValues = dict[str, Scalar | list[Scalar] | dict[str, Scalar]]
+_EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
+
+
+def _read_exponents(value: Any) -> Any:
+    """Read ``1e-5`` as a number: YAML 1.1 takes an exponent without a point for text."""
+    if isinstance(value, dict):
+        return {key: _read_exponents(item) for key, item in value.items()}
+    return float(value) if isinstance(value, str) and _EXPONENT.fullmatch(value) else value
+
+
+HfValues = Annotated[dict[str, Scalar | list[Scalar] | dict[str, Scalar]], BeforeValidator(_read_exponents)]
 
 
 def _known(kind: str, name: str, names: list[str]) -> str:
@@ -78,8 +89,13 @@ class VisionEncoderSpec(Spec):
     type: str
     config: HfValues = Field(default_factory=dict)
     """Keywords of the transformers vision config; ``image_size`` is filled in from the resolution."""
-    feature_layer: int | None = None
-    """Index into the hidden states (-2 is the penultimate block); null for the final layer with its norm."""
+    feature_layer: int | tuple[int, ...] | None = None
+    """Index into the hidden states (-2 is the penultimate block); several are concatenated; null for the final layer
+    with its norm."""
+    final_norm: bool = False
+    """Pass each chosen hidden state through the encoder's final norm."""
+    truncate: bool = False
+    """Leave out the blocks behind the last one that is read."""
     pool: PositiveInt = 1
     """Average the features over ``pool * pool`` patches."""
     position_table: PositionTableSpec = PositionTableSpec()
