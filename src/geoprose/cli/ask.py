@@ -53,7 +53,7 @@ def ask(
 
 def _boxes_line(answer: object, out: Path | None) -> str:
     boxes = answer.answer.boxes  # type: ignore[attr-defined]
-    pixels = answer.boxes_scene_px  # type: ignore[attr-defined]
+    pixels = answer.boxes_scene_px if answer.geojson is None else None  # type: ignore[attr-defined]
     if out is not None:
         return f"boxes: {len(boxes)} -> {out}"
     if pixels is not None:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geoprose.answers.codecs import parse_answer
+from geoprose.answers.corners import box_corners
 from geoprose.answers.place import place_on_map
 from geoprose.core.errors import GeoreferenceError, InputError
 from geoprose.core.files import write_text
-from geoprose.geo.pixels import pixel_to_map
+from geoprose.geo.pixels import map_to_pixel, pixel_to_map
 from geoprose.inference.chip import Region, read_chip
 from geoprose.inference.generate import Request, answer_batch
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from geoprose.core.types import Answer, Box, GeoRef
+    from geoprose.inference.chip import Chip
     from geoprose.scenes.bands import BandRequest
     from geoprose.scenes.scene import Stretch
     from geoprose.systems.build import System
@@ -45,6 +47,7 @@ class GeoAnswer:
         scene: One line about the scene.
         system: Name of the system.
         question: The question.
+        boxes_scene_px: The boxes' upright hulls in pixels of the whole scene: ``(x_min, y_min, x_max, y_max)``.
     """
 
     text: str
@@ -58,11 +61,7 @@ class GeoAnswer:
     scene: str
     system: str
     question: str
-
-    @property
-    def boxes_scene_px(self) -> list[tuple[float, float, float, float]] | None:
-        """Boxes in pixels of the whole scene, for a scene without CRS; None for a georeferenced one."""
-        return [_in_scene(box, self.georef) for box in self.answer.boxes] if self.georef.crs is None else None
+    boxes_scene_px: tuple[tuple[float, float, float, float], ...]
 
     def to_file(self, path: str | Path) -> Path:
         """Write the GeoJSON, atomically.
@@ -88,7 +87,7 @@ class GeoAnswer:
             "status": self.answer.status,
             "problems": list(self.answer.problems),
             "boxes_chip_px": [_corners(box) for box in self.answer.boxes],
-            "boxes_scene_px": self.boxes_scene_px,
+            "boxes_scene_px": [list(box) for box in self.boxes_scene_px],
             "geojson": self.geojson,
             "georef": {
                 "transform": list(self.georef.transform),
@@ -147,6 +146,7 @@ def ask(
         scene=chip.facts,
         system=loaded.spec.name,
         question=asked,
+        boxes_scene_px=tuple(_in_scene(box, chip) for box in answer.boxes),
     )
 
 
@@ -170,12 +170,11 @@ def _corners(box: Box) -> dict[str, Any]:
     return corners | ({} if box.score is None else {"score": box.score})
 
 
-def _in_scene(box: Box, georef: GeoRef) -> tuple[float, float, float, float]:
-    """Without CRS the chip's transform leads to pixels of the scene."""
-    xs, ys = zip(
-        *(pixel_to_map(x, y, georef) for x in (box.x_min, box.x_max) for y in (box.y_min, box.y_max)), strict=True
-    )
-    return min(xs), min(ys), max(xs), max(ys)
+def _in_scene(box: Box, chip: Chip) -> tuple[float, float, float, float]:
+    """Bring a box from pixels of the chip to pixels of the scene: its upright hull."""
+    corners = [pixel_to_map(x, y, chip.georef) for x, y in box_corners(box)]
+    xs, ys = zip(*(map_to_pixel(x, y, chip.scene_georef) for x, y in corners), strict=True)
+    return float(min(xs)), float(min(ys)), float(max(xs)), float(max(ys))
 
 
 def _plain(stretch: Stretch) -> Any:

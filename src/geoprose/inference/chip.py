@@ -31,11 +31,13 @@ class Chip:
     Attributes:
         picture: RGB, 8 bits; invalid pixels are black.
         scene: The rendered window, with its stretch, GSD and mask.
+        scene_georef: Transform and CRS of the whole scene.
         facts: One line about the whole scene: size, type, CRS, GSD.
     """
 
     picture: Image
     scene: Scene
+    scene_georef: GeoRef
     facts: str
 
     @property
@@ -66,10 +68,10 @@ def read_chip(
 
     with open_scene(Path(scene_path)) as scene_file:
         scene = scene_file.read(region=region, bands=bands, size_px=max_side_px)
-        facts = scene_facts(scene_file)
+        facts, scene_georef = scene_facts(scene_file), scene_file.georef
     # The bands asked for are red, green and blue in that order, whatever they are called.
     rendered = render_rgb(scene, None if bands is None else list(range(1, min(len(scene.bands), 3) + 1)))
-    return Chip(to_picture(rendered), rendered, facts)
+    return Chip(to_picture(rendered), rendered, scene_georef, facts)
 
 
 def scene_facts(scene_file: SceneFile) -> str:

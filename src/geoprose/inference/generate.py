@@ -202,9 +202,10 @@ def _decode_rows(system: System, rows: list[_Row], cache: Any, ids_BT: Tensor, m
 
 
 def _greedy(system: System, logits_BK: Tensor) -> Tensor:
-    """Return the most likely token of each row; image tokens are never an answer."""
-    logits_BK = logits_BK.float().clone()
-    logits_BK[:, system.model.config.image_token_id] = float("-inf")
+    """Return the most likely token of each row; image tokens, and rows without a token, are never an answer."""
+    banned = [system.model.config.image_token_id, *(system.model.generation_config.suppress_tokens or ())]
+    logits_BK = logits_BK.clone()
+    logits_BK[:, banned] = float("-inf")
     return logits_BK.argmax(-1)
 
 

@@ -10,7 +10,11 @@ from __future__ import annotations
 import re
 
 PUNCTUATION = frozenset(
-    {*("''", "'", "``", "`", "-lrb-", "-rrb-", "-lcb-", "-rcb-"), *(".", "?", "!", ",", ":", "-", "--", "...", ";")}
+    {
+        '"',
+        *("''", "'", "``", "`", "-lrb-", "-rrb-", "-lcb-", "-rcb-"),
+        *(".", "?", "!", ",", ":", "-", "--", "...", ";"),
+    }
 )
 """Tokens that the COCO evaluation drops."""
 

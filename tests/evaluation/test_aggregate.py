@@ -1,0 +1,64 @@
+"""Clustered bootstrap: means by hand, determinism, pairing, coverage."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from geoprose.evaluation.aggregate import ClusteredBootstrap
+
+
+def test_means_and_counts_by_hand() -> None:
+    bootstrap = ClusteredBootstrap(["a", "a", "b", "c"])
+    assert bootstrap.estimate([1, 0, 1, 1]).mean == 0.75
+    kept = bootstrap.estimate([1, 0, 1, 1], [True, True, False, False])
+    assert (kept.n, kept.mean) == (2, 0.5)
+    assert kept.ci95 == [0.5, 0.5]  # one cluster: every resample that holds it has the same mean
+
+
+def test_all_right_has_no_width_and_nothing_has_zero() -> None:
+    bootstrap = ClusteredBootstrap(list(range(20)))
+    assert bootstrap.estimate([1.0] * 20).ci95 == [1.0, 1.0]
+    empty = bootstrap.estimate([1.0] * 20, [False] * 20)
+    assert (empty.n, empty.mean, empty.ci95) == (0, 0.0, [0.0, 0.0])
+
+
+def test_the_same_seed_gives_the_same_interval_and_another_does_not() -> None:
+    scores = np.random.default_rng(3).random(50).tolist()
+    clusters = list(range(50))
+    first = ClusteredBootstrap(clusters).estimate(scores)
+    assert ClusteredBootstrap(clusters).estimate(scores) == first
+    assert ClusteredBootstrap(clusters, seed=1).estimate(scores).ci95 != first.ci95
+
+
+def test_clusters_widen_the_interval() -> None:
+    scores = [float(cluster % 2) for cluster in range(40) for _ in range(5)]
+    alone = ClusteredBootstrap(list(range(200))).estimate(scores)
+    clustered = ClusteredBootstrap([cluster for cluster in range(40) for _ in range(5)]).estimate(scores)
+    widths = [high - low for low, high in (alone.ci95, clustered.ci95)]
+    assert widths[1] == pytest.approx(widths[0] * 5**0.5, rel=0.1)
+
+
+def test_a_difference_is_paired() -> None:
+    rng = np.random.default_rng(0)
+    base = rng.random(80)
+    bootstrap = ClusteredBootstrap(list(range(80)))
+    gap = bootstrap.difference((base + 0.1).tolist(), base.tolist())
+    assert gap.mean == pytest.approx(0.1)
+    assert gap.ci95 == pytest.approx([0.1, 0.1])  # the spread of the base cancels
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(7)
+    covered = 0
+    for trial in range(200):
+        difficulty = np.repeat(rng.beta(2, 2, 60), 4)  # mean one half, shared by the questions of a picture
+        scores = (rng.random(240) < difficulty).astype(float)
+        estimate = ClusteredBootstrap(np.repeat(np.arange(60), 4).tolist(), 400, seed=trial).estimate(scores.tolist())
+        covered += estimate.low <= 0.5 <= estimate.high
+    assert 0.89 <= covered / 200 <= 0.99
+
+
+def test_scores_must_match_the_questions() -> None:
+    with pytest.raises(ValueError, match="one per question"):
+        ClusteredBootstrap(["a", "b"]).estimate([1.0])
