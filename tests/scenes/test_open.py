@@ -5,6 +5,7 @@ from geoprose.core.errors import SceneError
 from geoprose.geo.pixels import pixel_to_map
 from geoprose.scenes.limits import ReadLimits
 from geoprose.scenes.open import open_scene
+from geoprose.scenes.safe_gdal import rasterio
 from geoprose.scenes.window import Window
 from tests.fixtures.make_scene import make_picture, make_scene
 
@@ -45,8 +46,6 @@ def test_every_data_type_is_read_as_written(tmp_path, dtype, interleave):
 def test_complex_integers(tmp_path):
     values = np.array([[[1 + 2j, 3 - 4j], [0, 5j]]], dtype="complex64")
     made = make_scene(tmp_path / "a.tif", pixels=values, tile_px=None)
-    from geoprose.scenes.safe_gdal import rasterio
-
     profile = {"driver": "GTiff", "width": 2, "height": 2, "count": 1, "dtype": "complex_int16", "crs": "EPSG:32633"}
     with rasterio.open(tmp_path / "b.tif", "w", transform=made.transform, **profile) as dataset:
         dataset.write(values)
@@ -80,39 +79,26 @@ def test_decimated_pixels_lie_where_their_georeference_says(tmp_path, overviews,
     with open_scene(made.path) as scene:
         for window in (None, (40, 30, 200, 180), (133, 101, 97, 64)):
             found = scene.read(window=window, size_px=size)
-            x, y = pixel_to_map(
-                *(axis + 0.5 for axis in np.meshgrid(np.arange(size[0]), np.arange(size[1]))), found.georef
-            )
-            # Averages of a plane are its values at the cell centres; at the last column an overview pixel covers less.
-            assert np.abs(found.pixels_CHW[0] - x)[:, :-1].max() < (0.6 if overviews else 1e-9)
-            assert np.abs(found.pixels_CHW[1] - y)[:-1].max() < (0.6 if overviews else 1e-9)
+            cells = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
+            x, y = pixel_to_map(*(axis + 0.5 for axis in cells), found.georef)
+            # A staircase of unit steps lies within 1/8 of its plane when averaged over a cell of at least one pixel;
+            # GDAL rounds the footprint of an overview pixel to whole pixels, at 8x up to one pixel at each end.
+            assert np.abs(found.pixels_CHW[0] - x).max() < (1.1 if overviews else 0.1251)
+            assert np.abs(found.pixels_CHW[1] - y).max() < (1.1 if overviews else 0.1251)
 
 
-def test_overviews_are_used(tmp_path):
-    """The overview is overwritten with another value, so reading it shows."""
-    made = make_scene(tmp_path / "a.tif", width=256, height=256, bands=1, dtype="uint8")
-    from geoprose.scenes.safe_gdal import rasterio
-
-    make_scene(made.path, width=256, height=256, bands=1, dtype="uint8", overviews=(2, 4))
-    with rasterio.open(made.path, "r+", OVERVIEW_LEVEL=1, driver="GTiff") as _:
-        pass
-    with open_scene(made.path) as scene:
+@pytest.mark.parametrize(("size", "expected"), [(256, 9), (200, 9), (128, 5), (100, 5), (64, 2), (16, 2)])
+def test_the_coarsest_overview_that_is_fine_enough_is_read(tmp_path, size, expected):
+    """Each level holds another value, so the value read tells the level."""
+    path = tmp_path / "a.tif"
+    make_scene(path, pixels=np.full((1, 256, 256), 2, np.uint8), overviews=(2, 4))
+    for level, value in ((0, 5), (None, 9)):
+        options = {} if level is None else {"OVERVIEW_LEVEL": level}
+        with rasterio.open(path, "r+", driver="GTiff", **options) as dataset:
+            dataset.write(np.full((1, dataset.height, dataset.width), value, np.uint8))
+    with open_scene(path) as scene:
         assert scene.num_overviews == 2
-        layers = []
-        original = scene.overview
-        scene.overview = lambda level: layers.append(level) or original(level)
-        scene.read(size_px=200)
-        assert layers == []
-        scene.read(size_px=100)
-        assert layers == [0, 1]
-        assert scene._layer_for(request_of(scene, 100)).scale_x == 2
-        assert scene._layer_for(request_of(scene, 64)).scale_x == 4
-
-
-def request_of(scene, size):
-    from geoprose.scenes.decode import Request
-
-    return Request(Window(0, 0, scene.width_px, scene.height_px), [1], size, size, "area")
+        assert set(np.unique(scene.read(size_px=size).pixels_CHW)) == {expected}
 
 
 def test_a_window_inside_a_region_of_degrees(tmp_path):
@@ -134,9 +120,8 @@ def test_bands_by_number_name_and_sensor(tmp_path):
 def test_alpha_is_validity_and_not_a_band(tmp_path):
     pixels = np.full((4, 64, 64), 100, dtype=np.uint8)
     pixels[3, :, :32] = 0
-    made = make_scene(
-        tmp_path / "a.tif", pixels=pixels, alpha=True, colours=("red", "green", "blue"), photometric="RGB"
-    )
+    colours = ("red", "green", "blue")
+    made = make_scene(tmp_path / "a.tif", pixels=pixels, alpha=True, colours=colours, photometric="RGB")
     with open_scene(made.path) as scene:
         found = scene.read()
         assert scene.bands == ("red", "green", "blue", "alpha")
@@ -193,25 +178,29 @@ def test_window_and_region_together_are_refused(tmp_path):
         scene.read(window=(0, 0, 4, 4), region=(0, 0, 1, 1))
 
 
-@pytest.mark.parametrize("options", [{}, {"tile_px": None}, {"compress": None, "tile_px": None}, {"compress": "lzw"},
-                                     {"compress": "zstd", "interleave": "band"}, {"BIGTIFF": "YES"}, {"compress": "jpeg", "bands": 3, "dtype": "uint8"}])  # fmt: skip
+@pytest.mark.parametrize("options", [
+    {}, {"tile_px": None}, {"compress": None, "tile_px": None}, {"compress": "lzw"},
+    {"compress": "zstd", "interleave": "band"}, {"BIGTIFF": "YES"},
+    {"compress": "jpeg", "bands": 3, "dtype": "uint8"},
+])  # fmt: skip
 def test_a_truncated_geotiff_is_named(tmp_path, options):
     """Cut anywhere: either the cut lies behind all the data, or the error names the file."""
     made = make_scene(tmp_path / "whole.tif", **options)
     raw = made.path.read_bytes()
     with open_scene(made.path) as scene:
         whole = scene.read().pixels_CHW
-    refused = 0
+    refused = 0  # or whole, when the cut lies behind the last tile
     for cut in np.linspace(0, len(raw) - 1, 40).astype(int):
         path = tmp_path / "cut.tif"
         path.write_bytes(raw[:cut])
         try:
             with open_scene(path) as scene:
-                assert (scene.read().pixels_CHW == whole).all()
+                found = scene.read().pixels_CHW
         except SceneError as error:
-            assert "cut.tif" in str(error)
-            refused += 1
-    assert refused > 20
+            refused += "cut.tif" in str(error)
+        else:
+            refused += bool((found == whole).all()) and cut >= len(raw) // 2
+    assert refused == 40
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "jp2"])
@@ -252,8 +241,10 @@ def test_a_suffix_does_not_matter(tmp_path):
         assert scene.driver == "GTiff"
 
 
-@pytest.mark.parametrize("content", [b"", b"II", b"II*\x00", b"II*\x00\x08\x00\x00\x00", b"%PDF-1.7", b"GIF89a" + bytes(99), b"8BPS" + bytes(99),
-                                     b"SIMPLE  =                    T", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"RIFF\x00\x00\x00\x00WEBP"])  # fmt: skip
+@pytest.mark.parametrize("content", [
+    b"", b"II", b"II*\x00", b"II*\x00\x08\x00\x00\x00", b"%PDF-1.7", b"GIF89a" + bytes(99), b"8BPS" + bytes(99),
+    b"SIMPLE  =                    T", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"RIFF\x00\x00\x00\x00WEBP",
+])  # fmt: skip
 def test_what_is_no_scene_is_refused(tmp_path, content):
     path = tmp_path / "scene.tif"
     path.write_bytes(content)

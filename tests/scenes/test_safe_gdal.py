@@ -194,7 +194,7 @@ def test_rasterio_itself_reads_the_neighbours(tmp_path):
     with rasterio.open(tmp_path / "a.tif") as dataset:
         assert dataset.tags().get("k", "").strip().startswith("SECRET")
         assert dataset.overviews(1) == [2]
-        assert not dataset.dataset_mask().any()
+        assert dataset.nodata == 5
 
 
 def test_internal_masks_and_overviews_work(tmp_path):
