@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from geoprose.data.collator import Collator, Row
 from geoprose.data.mixture import Mixture, Source, Unit, units_of
 from geoprose.training.features import BLANK_DIGEST, FeatureStore, preprocess
 from geoprose.training.images import ImageScan, blank_picture, read_picture
-from geoprose.training.packing import encode_unit, shared_question
+from geoprose.training.packing import RowOptions, encode_unit, shared_question
 from geoprose.training.sampler import BatchPlan
 
 if TYPE_CHECKING:
@@ -63,9 +64,10 @@ def load_source(spec: SourceSpec, data_dir: Path) -> LoadedSource:
     if not path.is_file():
         raise DataError(f"{path} does not exist. Give the data directory with --data, or build it first.")
     samples = [sample for sample in read_samples(path) if not spec.tasks or sample.task in spec.tasks]
-    samples = samples[: spec.limit]
+    low, high = spec.min_images or 0, spec.max_images or math.inf
+    samples = [sample for sample in samples if low <= len(sample.images) <= high][: spec.limit]
     if not samples:
-        raise DataError(f"{path} holds no sample of the tasks {', '.join(spec.tasks) or 'any'}.")
+        raise DataError(f"{path} holds no sample that the source's tasks, min_images and max_images let through.")
     return LoadedSource(spec, tuple(samples), path.parent, path)
 
 
@@ -82,7 +84,8 @@ def build_mixture(stage: StageSpec, sources: Sequence[LoadedSource], seed: int) 
 def _source(stage: StageSpec, source: LoadedSource) -> Source:
     can_share = (lambda sample: shared_question(sample) is not None) if stage.packing == "shared_prefix" else None
     units = tuple(units_of(source.samples, str(source.root), can_share))
-    return Source(units, source.spec.weight, source.spec.answers_per_image)
+    spec = source.spec
+    return Source(units, spec.weight, spec.draw, spec.task_weights, spec.answers_per_image)
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,7 @@ class StageBatches(Dataset[dict[str, Tensor]]):
         self.needs_text = any(loss.needs_text for loss in losses)
         # Contract: the connector's parameters give the dtype of what it reads.
         self.dtype = next(system.model.model.connector.parameters()).dtype
+        self.options = RowOptions(stage.packing == "shared_prefix", stage.max_row_tokens, stage.end_token_share)
         length = self._length if stage.packing == "length_grouped" else None
         self.plan = BatchPlan(mixture, stage.batch_size, length)
         self.collate = Collator(system.processor.tokenizer.pad_token_id, vision.key)
@@ -162,9 +166,7 @@ class StageBatches(Dataset[dict[str, Tensor]]):
         return row
 
     def _text(self, unit: Unit, per_image: int) -> Row:
-        return encode_unit(
-            self.system.processor, unit, [per_image] * len(unit.images), self.stage.packing == "shared_prefix"
-        )
+        return encode_unit(self.system.processor, unit, [per_image] * len(unit.images), self.options)
 
     def _length(self, unit: Unit) -> int:
         return len(self._text(unit, self.system.processor.num_visual_tokens).input_ids)

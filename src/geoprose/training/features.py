@@ -62,7 +62,8 @@ class FeatureStore:
             from safetensors import safe_open
 
             # Why not `with`: the handle is the memory map; it lives as long as the store.
-            self._slices[shard] = safe_open(self.folder / shard, "pt").get_slice(_TENSOR)
+            handle: Any = safe_open(self.folder / shard, "pt")
+            self._slices[shard] = handle.get_slice(_TENSOR)
         tensor: Tensor = self._slices[shard][row]
         return tensor
 

@@ -46,8 +46,9 @@ def _set_statistics(system: Any, store: FeatureStore | None, digests: Sequence[s
 def set_direction_words(system: Any, step: DirectionWordsSpec) -> None:
     """Start the position vector of each cell from the words for its place.
 
-    The vector of a cell is ``scale * ((v - mean v) + (h - mean h))``, where ``v`` is the word embedding for its row and
-    ``h`` for its column, each interpolated linearly over the given words. Centring keeps the mean token where it is.
+    With ``tokens`` the vector of a token is ``scale`` times the mean embedding of its words. Else that of a cell is
+    ``scale * ((v - mean v) + (h - mean h))``, where ``v`` is the word embedding for its row and ``h`` for its column,
+    each interpolated linearly over the given words; centring keeps the mean token where it is.
 
     Raises:
         ConfigError: If the connector has no position vectors.
@@ -55,12 +56,25 @@ def set_direction_words(system: Any, step: DirectionWordsSpec) -> None:
     vectors = getattr(system.model.model.connector, "position_vectors", None)
     if vectors is None:
         raise ConfigError("prepare: direction_words needs a connector with a position_grid.")
+    if step.tokens:
+        start = _token_vectors(system, step, vectors.shape[0])
+        with torch.no_grad():
+            vectors.copy_(step.scale * start)
+        return
     side = round(vectors.shape[0] ** 0.5)
     rows = interpolate_words(word_embeddings(system, step.vertical), side)
     columns = interpolate_words(word_embeddings(system, step.horizontal), side)
     centred = (rows - rows.mean(0))[:, None] + (columns - columns.mean(0))[None, :]
     with torch.no_grad():
         vectors.copy_((step.scale * centred).reshape(side * side, -1))
+
+
+def _token_vectors(system: Any, step: DirectionWordsSpec, num_tokens: int) -> Tensor:
+    if len(step.tokens) != num_tokens:
+        raise ConfigError(
+            f"prepare: direction_words lists {len(step.tokens)} tokens, the connector makes {num_tokens} visual tokens."
+        )
+    return torch.stack([word_embeddings(system, words).mean(0) for words in step.tokens])
 
 
 def interpolate_words(embeddings_CD: Tensor, side: int) -> Tensor:

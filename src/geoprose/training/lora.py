@@ -35,6 +35,10 @@ def add_lora(model: Any, spec: LoraSpec, seed: int) -> int:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         inject_adapter_in_model(config, part)
+        if spec.init == "normal":
+            for _, layer in _adapted_layers(part):
+                matrix = layer.lora_A["default"].weight
+                nn.init.normal_(matrix, std=matrix.shape[1] ** -0.5)
     for name, parameter in part.named_parameters():
         if ".lora_" in name:
             parameter.data = parameter.data.float()

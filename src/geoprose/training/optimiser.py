@@ -18,29 +18,36 @@ if TYPE_CHECKING:
 
     from geoprose.training.spec import ScheduleSpec, StageSpec
 
+LOSS_PREFIX = "loss."
+"""Begins the names of what a loss learns beside the model."""
+
 _SEPARATOR = "::"
 
 
-def build_optimiser(model: nn.Module, stage: StageSpec) -> torch.optim.AdamW:
-    """Return AdamW over everything that trains, one group per (rate, decay).
+def build_optimiser(named: Mapping[str, nn.Parameter], stage: StageSpec) -> torch.optim.AdamW:
+    """Return AdamW, one group per (rate, decay).
+
+    Args:
+        named: Everything that trains, by name.
+        stage: Rates, by the first glob of ``learning_rates`` that matches the name below the backbone.
 
     Raises:
         ConfigError: If a glob of ``learning_rates`` matches nothing that trains.
     """
-    named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     unused = set(stage.learning_rates)
     groups: dict[tuple[float, float], dict[str, Any]] = {}
-    for name, parameter in named:
+    for name, parameter in named.items():
         glob = next((g for g in stage.learning_rates if fnmatch.fnmatchcase(short_name(name), g)), None)
         unused.discard(glob or "")
         rate = stage.learning_rate if glob is None else stage.learning_rates[glob]
-        decay = stage.optimiser.weight_decay if parameter.dim() > 1 else 0.0
+        decays = not name.startswith(LOSS_PREFIX) and (stage.optimiser.decay == "all" or parameter.dim() > 1)
+        decay = stage.optimiser.weight_decay if decays else 0.0
         group = groups.setdefault((rate, decay), {"params": [], "names": [], "lr": rate, "weight_decay": decay})
         group["params"].append(parameter)
         group["names"].append(name)
     if unused:
-        shorts = {short_name(name) for name, _ in named}
-        raise ConfigError(unknown_name_message("learning_rates glob", sorted(unused)[0], sorted(shorts)[:20]))
+        shorts = sorted({short_name(name) for name in named})
+        raise ConfigError(unknown_name_message("learning_rates glob", sorted(unused)[0], shorts[:20]))
     options = stage.optimiser
     # Why not fused/foreach: their kernels differ between machines and torch releases; the plain loop is the reference.
     return torch.optim.AdamW(
@@ -50,13 +57,12 @@ def build_optimiser(model: nn.Module, stage: StageSpec) -> torch.optim.AdamW:
 
 def rate_factor(step: int, schedule: ScheduleSpec, num_steps: int) -> float:
     """Return the share of the full rate at optimiser step ``step`` (from 0)."""
-    if step < schedule.warmup_steps:
-        return (step + 1) / (schedule.warmup_steps + 1)
+    warmup = min(1.0, (step + 1) / schedule.warmup_steps) if schedule.warmup_steps else 1.0
     if schedule.kind == "constant":
-        return 1.0
-    progress = min(1.0, (step - schedule.warmup_steps) / max(1, num_steps - schedule.warmup_steps))
+        return warmup
+    progress = min(1.0, step / num_steps)
     left = 1.0 - progress if schedule.kind == "linear" else 0.5 * (1.0 + math.cos(math.pi * progress))
-    return schedule.final_fraction + (1.0 - schedule.final_fraction) * left
+    return warmup * (schedule.final_fraction + (1.0 - schedule.final_fraction) * left)
 
 
 def build_scheduler(optimiser: Any, stage: StageSpec) -> torch.optim.lr_scheduler.LambdaLR:

@@ -7,10 +7,12 @@ tokens than sixteen rows.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from geoprose.core.errors import DataError
-from geoprose.data.collator import PREFIX_SEGMENT, Row
+from geoprose.data.collator import IGNORED_LABEL, PREFIX_SEGMENT, Row
+from geoprose.data.mixture import generator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +21,15 @@ if TYPE_CHECKING:
     from geoprose.data.mixture import Unit
 
 IMAGE_MARK = "<image>"
+
+
+@dataclass(frozen=True)
+class RowOptions:
+    """How a unit becomes a row: the stage's ``packing``, ``max_row_tokens`` and ``end_token_share``."""
+
+    share_prefix: bool = False
+    max_tokens: int | None = None
+    end_token_share: float = 1.0
 
 
 def shared_question(sample: Sample) -> str | None:
@@ -36,41 +47,68 @@ def shared_question(sample: Sample) -> str | None:
     return None if IMAGE_MARK in text else text
 
 
-def pack_shared_prefix(prefix_ids: Sequence[int], branches: Sequence[tuple[Sequence[int], Sequence[int]]]) -> Row:
+def pack_shared_prefix(
+    prefix_ids: Sequence[int], branches: Sequence[tuple[Sequence[int], Sequence[int]]], max_tokens: int | None = None
+) -> Row:
     """Lay a prefix and its branches in one row.
 
     Args:
         prefix_ids: Tokens all branches begin with.
         branches: Token ids and labels of each branch; labels are -100 where nothing is to be learnt.
+        max_tokens: A branch that would make the row longer is left out; the first one always stays.
 
     Raises:
         DataError: If the first token of a branch carries a label: it would have to be predicted by the prefix, once
             for each branch.
     """
-    row = Row(
-        list(prefix_ids), [-100] * len(prefix_ids), list(range(len(prefix_ids))), [PREFIX_SEGMENT] * len(prefix_ids)
-    )
-    for number, (ids, labels) in enumerate(branches, start=PREFIX_SEGMENT + 1):
-        if labels and labels[0] != -100:
+    size = len(prefix_ids)
+    row = Row(list(prefix_ids), [IGNORED_LABEL] * size, list(range(size)), [PREFIX_SEGMENT] * size)
+    number = PREFIX_SEGMENT
+    for ids, labels in branches:
+        if labels and labels[0] != IGNORED_LABEL:
             raise DataError("The first token of a branch carries a label; it must be part of the question.")
-        row.input_ids.extend(ids)
-        row.labels.extend(labels)
-        row.position_ids.extend(range(len(prefix_ids), len(prefix_ids) + len(ids)))
-        row.segments.extend([number] * len(ids))
+        added = len(ids) - 1
+        if max_tokens is not None and number > PREFIX_SEGMENT and len(row.input_ids) + added > max_tokens:
+            continue
+        number += 1
+        row.input_ids.extend(ids[:-1])
+        row.next_ids.extend(labels[1:])
+        row.position_ids.extend(range(size, size + added))
+        row.segments.extend([number] * added)
     return row
 
 
 def plain_row(input_ids: Sequence[int], labels: Sequence[int]) -> Row:
     """Return a row that is one conversation."""
-    return Row(list(input_ids), list(labels), list(range(len(input_ids))), [PREFIX_SEGMENT] * len(input_ids))
+    size = len(input_ids) - 1
+    return Row(list(input_ids[:-1]), list(labels[1:]), list(range(size)), [PREFIX_SEGMENT] * size)
 
 
-def encode_unit(processor: Any, unit: Unit, num_tokens_per_image: Sequence[int], share_prefix: bool) -> Row:
+def drop_end_token(branch: tuple[list[int], list[int]]) -> tuple[list[int], list[int]]:
+    """Cut the end-of-turn token, and what follows it, off a branch whose answer is one token; others stay whole."""
+    ids, labels = branch
+    learned = [place for place, label in enumerate(labels) if label != IGNORED_LABEL]
+    if len(learned) != 2:
+        return branch
+    return ids[: learned[0] + 1], labels[: learned[0] + 1]
+
+
+def encode_unit(processor: Any, unit: Unit, num_tokens_per_image: Sequence[int], options: RowOptions) -> Row:
     """Tokenise one unit: a prefix with a branch a sample, or a plain conversation."""
-    questions = [shared_question(sample) if share_prefix and unit.images else None for sample in unit.samples]
+    questions = [shared_question(sample) if options.share_prefix and unit.images else None for sample in unit.samples]
     if questions[0] is None:
         encoded = processor.encode_conversation(list(unit.samples[0].messages), list(num_tokens_per_image))
         return plain_row(encoded.input_ids, encoded.labels)
     pairs = [(question, sample.messages[1].text) for question, sample in zip(questions, unit.samples, strict=True)]
     shared = processor.encode_shared_prefix(len(unit.images), pairs, num_tokens_per_image=list(num_tokens_per_image))
-    return pack_shared_prefix(shared.prefix_ids, shared.branches)
+    random = generator(*unit.seed)
+    keeps_end = random.random(len(pairs)) < options.end_token_share
+    branches = [b if keeps else drop_end_token(b) for b, keeps in zip(shared.branches, keeps_end, strict=True)]
+    return pack_shared_prefix(shared.prefix_ids, [trim(branch) for branch in branches], options.max_tokens)
+
+
+def trim(branch: tuple[list[int], list[int]]) -> tuple[list[int], list[int]]:
+    """Cut off what follows the last learnt token of a branch: nothing reads it."""
+    ids, labels = branch
+    last = max((place for place, label in enumerate(labels) if label != IGNORED_LABEL), default=len(ids) - 1)
+    return ids[: last + 1], labels[: last + 1]

@@ -18,7 +18,7 @@ _ENCODER_PREFIX = "model.vision_encoder."
 def has_fast_bf16() -> bool:
     """Tell whether this machine multiplies bfloat16 in hardware; without it bf16 is several times slower than fp32."""
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 

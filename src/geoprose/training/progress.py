@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from geoprose.training.trainer import StepReport
+    from geoprose.training.state import StepReport
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +109,8 @@ class RunLog:
             handle.write(json.dumps(row) + "\n")
         if self._board is not None:
             for name in ("loss", "learning_rate", "grad_norm", "tokens_per_second"):
-                self._board.add_scalar(f"train/{name}", row[name], report.step)
+                if row[name] is not None:
+                    self._board.add_scalar(f"train/{name}", row[name], report.step)
             for name, value in report.parts.items():
                 self._board.add_scalar(f"train/loss_{name}", value, report.step)
 

@@ -19,6 +19,8 @@ class LoraSpec(Spec):
     alpha: PositiveFloat = 32.0
     """Scale of the update is alpha / rank."""
     dropout: NonNegativeFloat = 0.0
+    init: Literal["kaiming", "normal"] = "kaiming"
+    """Start of A: uniform as in the reference code (deviation sqrt(1/3n) for n inputs), or normal with sqrt(1/n)."""
     targets: tuple[str, ...] = ("q_proj", "v_proj", "o_proj", "down_proj")
     """Names of the linear layers that get adapters."""
     within: str = "language_model"
@@ -39,8 +41,11 @@ class LexicalAlignmentSpec(Spec):
     weight: PositiveFloat = 1.0
     supervision: Literal["cells", "captions"] = "cells"
     """``cells``: ``meta["cell_composition"]`` (dense). ``captions``: words of the answers (multiple-instance)."""
-    distance: Literal["mse", "cosine"] = "mse"
+    distance: Literal["mse", "cosine"] = "cosine"
     """How far a token is from its target (``cells`` only)."""
+    readout_weight: NonNegativeFloat = 0.0
+    """Weight of a second term: the shares of the classes must be readable along the directions of the class words,
+    through a learnt scale and a learnt bias a class that are thrown away afterwards (``cells`` only)."""
     words: dict[str, str] = Field(default_factory=dict)
     """Class name to the word that stands for it; a class that is not listed stands for itself. With ``captions`` the
     values are the vocabulary; empty: every word of the training captions with at least four letters."""
@@ -62,11 +67,13 @@ class DirectionWordsSpec(Spec):
 
     type: Literal["direction_words"] = "direction_words"
     vertical: tuple[str, ...] = ("north", "south")
-    """Words along the rows, first row to last; they are interpolated over the grid."""
+    """Words along the rows of the grid, first row to last; interpolated, centred."""
     horizontal: tuple[str, ...] = ("west", "east")
     """Words along the columns, first column to last."""
+    tokens: tuple[tuple[str, ...], ...] = ()
+    """Instead of the grid: the words of each visual token, whose mean embedding it starts from."""
     scale: PositiveFloat = 1.0
-    """Multiplies the centred word embeddings."""
+    """Multiplies the embeddings."""
 
 
 PrepareSpec = Annotated[InputStatisticsSpec | DirectionWordsSpec, Field(discriminator="type")]
@@ -83,8 +90,17 @@ class SourceSpec(Spec):
     """Keep only these question types; empty keeps all."""
     limit: PositiveInt | None = None
     """Keep only the first so many samples."""
+    min_images: PositiveInt | None = None
+    """Keep only samples with at least so many images."""
+    max_images: PositiveInt | None = None
+    """Keep only samples with at most so many images."""
+    draw: Literal["in_order", "uniform", "weighted"] = "in_order"
+    """With ``packing: shared_prefix``, an image's answers at each visit: in file order, shuffled, or drawn without
+    replacement by ``meta["weight"]`` (1 where absent) times ``task_weights``. ``max_row_tokens`` and
+    ``answers_per_image`` cut the order."""
+    task_weights: dict[str, PositiveFloat] = Field(default_factory=dict)
     answers_per_image: PositiveInt | None = None
-    """With ``packing: shared_prefix``: draw so many answers of an image each time it is visited; None takes all."""
+    """Take so many answers of an image at a visit; None takes all."""
 
 
 class ScheduleSpec(Spec):
@@ -92,7 +108,7 @@ class ScheduleSpec(Spec):
 
     kind: Literal["constant", "linear", "cosine"] = "cosine"
     warmup_steps: NonNegativeInt = 0
-    """Step t (from 0) of the warm-up runs at (t + 1) / (warmup_steps + 1) of the rate."""
+    """Step t (from 0) runs at min(1, (t + 1) / warmup_steps) of the curve, which spans all steps."""
     final_fraction: NonNegativeFloat = 0.0
     """Share of the rate that is left at the end."""
 
@@ -104,7 +120,8 @@ class OptimiserSpec(Spec):
     beta2: NonNegativeFloat = 0.999
     epsilon: PositiveFloat = 1e-8
     weight_decay: NonNegativeFloat = 0.0
-    """Applied to matrices only."""
+    """Applied to what ``decay`` says."""
+    decay: Literal["matrices", "all"] = "matrices"
     max_grad_norm: NonNegativeFloat = 1.0
     """Global norm that gradients are clipped to; 0 turns clipping off."""
 
@@ -127,6 +144,10 @@ class StageSpec(Spec):
     accumulation: PositiveInt = 1
     """Micro-batches of an optimiser step."""
     packing: Literal["none", "shared_prefix", "length_grouped"] = "none"
+    max_row_tokens: PositiveInt | None = None
+    """With ``shared_prefix``: answers that would make the row longer are left out of it."""
+    end_token_share: NonNegativeFloat = Field(default=1.0, le=1.0)
+    """Share of one-token answers that also train the end-of-turn token; it is easily learnt, and each costs a token."""
     learning_rate: PositiveFloat
     learning_rates: dict[str, PositiveFloat] = Field(default_factory=dict)
     """Glob to rate, for parameters that need another one; the first glob that matches wins."""

@@ -16,7 +16,8 @@ from geoprose.training.initialise import prepare
 from geoprose.training.losses import LOSSES
 from geoprose.training.progress import Display, RunLog, display
 from geoprose.training.session import Session, enter_stage, leave_stage
-from geoprose.training.trainer import StageTrainer, StepReport, load_trained_tensors, trained_tensors
+from geoprose.training.state import StepReport, load_trained_tensors, trained_tensors
+from geoprose.training.trainer import StageTrainer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,7 +124,8 @@ def _connect(trainer: StageTrainer, session: Session, shown: Display, log: RunLo
 
     def on_report(report: StepReport) -> None:
         log.write(report)
-        notes[0] = f"loss {report.loss:.4f}, {report.tokens_per_second:,.0f} tokens/s"
+        loss = "skipped" if report.loss is None else f"{report.loss:.4f}"
+        notes[0] = f"loss {loss}, {report.tokens_per_second:,.0f} tokens/s"
         shown.update(report.step, notes[0])
 
     trainer.on_report = on_report

@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,13 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from geoprose.core.errors import ConfigError, TrainingError
 from geoprose.training import checkpoint as checkpoints
-from geoprose.training.optimiser import build_optimiser, build_scheduler, optimiser_tensors, restore_optimiser
+from geoprose.training.optimiser import (
+    LOSS_PREFIX,
+    build_optimiser,
+    build_scheduler,
+    optimiser_tensors,
+    restore_optimiser,
+)
 from geoprose.training.random_state import load_random_state, save_random_state
 
 if TYPE_CHECKING:
@@ -25,47 +31,13 @@ if TYPE_CHECKING:
 
     from geoprose.training.losses.base import StageLoss
     from geoprose.training.spec import StageSpec
+from geoprose.training.state import Meter, StepReport, load_trained_tensors, trained_tensors
 
 logger = logging.getLogger(__name__)
 
 MAX_BAD_STEPS = 3
 _STATE = "trainer_state.json"
 _WEIGHTS, _OPTIMISER, _METER = "weights.safetensors", "optimiser.safetensors", "meter.json"
-
-
-@dataclass
-class Meter:
-    """What has been seen since the last log line; part of a checkpoint, so that a resumed log is the same log.
-
-    Attributes:
-        loss: Sum of the losses of the steps since the last line.
-        steps: Steps since the last line.
-        tokens: Tokens read since the start of the stage.
-        bad_steps: Steps in a row whose loss or gradient was not finite.
-        skipped: All such steps.
-        parts: Sum per loss name since the last line.
-    """
-
-    loss: float = 0.0
-    steps: int = 0
-    tokens: int = 0
-    bad_steps: int = 0
-    skipped: int = 0
-    parts: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class StepReport:
-    """One line of the log: means over the steps since the last line."""
-
-    step: int
-    num_steps: int
-    loss: float
-    parts: dict[str, float]
-    learning_rate: float
-    grad_norm: float
-    tokens: int
-    tokens_per_second: float
 
 
 class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed here
@@ -79,6 +51,9 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
         losses: Losses of the stage, in the recipe's order.
         folder: Where checkpoints go.
     """
+
+    optimizer: Any
+    lr_scheduler: Any
 
     def __init__(
         self, model: Any, stage: StageSpec, seed: int, batches: Dataset[Any], losses: Sequence[StageLoss], folder: Path
@@ -95,7 +70,7 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
         self._num_items: list[float] = []
         self._step_loss = 0.0
         self._step_parts: dict[str, float] = {}
-        self._grad_norm = math.nan
+        self._grad_norm = self._rate = math.nan
         self._clock = (time.monotonic(), 0)
         super().__init__(model=model, args=_arguments(stage, seed, folder), train_dataset=batches)
         if self.args.world_size > 1:
@@ -111,8 +86,21 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
     def create_optimizer(self, model: Any = None) -> Any:
         """Build AdamW with the stage's rates."""
         if self.optimizer is None:
-            self.optimizer = build_optimiser(self.model, self.stage)
+            self.optimizer = build_optimiser(self.trained_parameters(), self.stage)
         return self.optimizer
+
+    def trained_parameters(self) -> dict[str, torch.nn.Parameter]:
+        """Return everything that trains, by name: of the model, and of the losses."""
+        named = {name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad}
+        return {**named, **self.loss_parameters()}
+
+    def loss_parameters(self) -> dict[str, torch.nn.Parameter]:
+        """Return what the losses learn beside the model."""
+        return {
+            f"{LOSS_PREFIX}{loss.spec.type}.{name}": parameter
+            for loss in self.losses
+            for name, parameter in loss.parameters.items()
+        }
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """Build the stage's learning-rate curve."""
@@ -148,9 +136,10 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         """Guard the step: called once before each optimiser step, after clipping."""
-        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        gradients = [parameter.grad for parameter in self.trained_parameters().values() if parameter.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients) if grad_norm is None else torch.as_tensor(grad_norm)
         self._grad_norm = float(norm)
+        self._rate = float(self.lr_scheduler.get_last_lr()[0])
         if math.isfinite(self._grad_norm) and math.isfinite(self._step_loss):
             self.meter.bad_steps = 0
             return norm
@@ -170,7 +159,7 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
                 "with --resume or a new --out folder."
             )
         # Contract: AdamW leaves a parameter without gradient untouched, decay included.
-        for parameter in self.model.parameters():
+        for parameter in self.trained_parameters().values():
             parameter.grad = None
 
     def finish_step(self) -> None:
@@ -180,6 +169,8 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
             self.meter.steps += 1
             for name, value in self._step_parts.items():
                 self.meter.parts[name] = self.meter.parts.get(name, 0.0) + value
+        for parameter in self.loss_parameters().values():  # transformers clears the model's own gradients
+            parameter.grad = None
         step = self.state.global_step
         self.on_step(step)
         if step % self.stage.log_every == 0 or step == self.stage.steps:
@@ -195,10 +186,10 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
         return StepReport(
             step=step,
             num_steps=self.stage.steps,
-            loss=self.meter.loss / steps,
+            loss=self.meter.loss / steps if self.meter.steps else None,
             parts={name: value / steps for name, value in self.meter.parts.items()},
-            learning_rate=float(self.lr_scheduler.get_last_lr()[0]),
-            grad_norm=self._grad_norm,
+            learning_rate=self._rate,
+            grad_norm=self._grad_norm if math.isfinite(self._grad_norm) else None,
             tokens=self.meter.tokens,
             tokens_per_second=max(0, self.meter.tokens - tokens) / max(now - then, 1e-9),
         )
@@ -207,7 +198,7 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
         """Write a checkpoint atomically, then drop the oldest ones."""
         final = checkpoints.checkpoint_path(self.folder, self.state.global_step)
         with checkpoints.atomic_folder(final) as folder:
-            checkpoints.write_tensors(folder / _WEIGHTS, trained_tensors(self.model))
+            checkpoints.write_tensors(folder / _WEIGHTS, {**trained_tensors(self.model), **self.loss_parameters()})
             checkpoints.write_tensors(folder / _OPTIMISER, optimiser_tensors(self.optimizer))
             save_random_state(folder)
             (folder / _METER).write_text(json.dumps(asdict(self.meter)))
@@ -216,7 +207,7 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         folder = Path(resume_from_checkpoint)
-        load_trained_tensors(self.model, checkpoints.read_tensors(folder / _WEIGHTS))
+        load_trained_tensors(self.model, checkpoints.read_tensors(folder / _WEIGHTS), self.loss_parameters())
         self.meter = Meter(**json.loads((folder / _METER).read_text()))
         self._clock = (time.monotonic(), self.meter.tokens)
 
@@ -232,30 +223,6 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
     @staticmethod
     def _resumed_step(checkpoint: str) -> int:
         return int(json.loads((Path(checkpoint) / _STATE).read_text())["global_step"])
-
-
-def trained_tensors(model: Any) -> dict[str, Tensor]:
-    """Return what a stage changes: trainable parameters, and the buffers that are saved with the model."""
-    tensors = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    parameters = {name for name, _ in model.named_parameters(remove_duplicate=False)}
-    tensors.update({name: tensor for name, tensor in model.state_dict().items() if name not in parameters})
-    return tensors
-
-
-def load_trained_tensors(model: Any, tensors: dict[str, Tensor]) -> None:
-    """Put back what ``trained_tensors`` took.
-
-    Raises:
-        TrainingError: If the names or shapes do not fit, e.g. because the recipe was changed in between.
-    """
-    expected = trained_tensors(model)
-    wrong = sorted(set(expected) ^ set(tensors))
-    wrong += [n for n in expected if n in tensors and expected[n].shape != tensors[n].shape]
-    if wrong:
-        raise TrainingError(f"The checkpoint does not fit this stage, e.g. {wrong[0]}. Was the recipe changed since?")
-    with torch.no_grad():
-        for name, tensor in tensors.items():
-            expected[name].copy_(tensor)
 
 
 def _arguments(stage: StageSpec, seed: int, folder: Path) -> TrainingArguments:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from geoprose.data.collator import Row
 
@@ -24,12 +24,16 @@ class StageLoss(ABC):
         samples: Training samples of the stage, for losses that need a vocabulary.
     """
 
+    parameters: dict[str, nn.Parameter]
+    """What the loss itself learns; trained and checkpointed with the stage, then thrown away."""
+
     needs_text: bool = True
     """Whether the batch must hold token ids; a connector-only loss needs none."""
 
     def __init__(self, spec: Any, system: Any, samples: Any) -> None:
         self.spec = spec
         self.weight = float(spec.weight)
+        self.parameters: dict[str, nn.Parameter] = {}
 
     def add_targets(self, row: Row, unit: Any) -> None:  # noqa: B027 - most losses need no extra targets
         """Attach to ``row.targets`` what the loss compares with."""

@@ -9,10 +9,10 @@ blind. This loss gives the connector a language first.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from geoprose.training.losses.base import Batch, StageLoss
@@ -20,22 +20,29 @@ from geoprose.training.losses.supervision import (
     caption_vocabulary,
     caption_words,
     cell_targets,
-    grids_of,
+    cells_of,
+    token_cover,
     word_embeddings,
 )
 
+if TYPE_CHECKING:
+    import numpy as np
 
-def mixture_targets(composition_NVC: Tensor, embeddings_CD: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the composition-weighted mean embedding of each token, and how much of the token is labelled.
+    from geoprose.data.collator import Row
 
-    ``t_v = sum_c f_vc e_c / sum_c f_vc``, weight ``w_v = sum_c f_vc`` (1 where every pixel has a label).
+_READOUT_SCALE = 3.0
+
+
+def normalised(composition_NVC: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the shares of the classes among what is labelled, and how much of each token is labelled.
+
+    ``f_vc = g_vc / sum_c g_vc`` and ``w_v = sum_c g_vc`` (1 where every pixel has a label; where none has, ``f`` is 0).
 
     Returns:
-        Targets (N, V, D), zero where nothing is labelled, and weights (N, V).
+        Shares (N, V, C) and weights (N, V).
     """
     weights_NV = composition_NVC.sum(-1)
-    shares_NVC = composition_NVC / weights_NV.clamp_min(1e-9).unsqueeze(-1)
-    return shares_NVC.to(embeddings_CD.dtype) @ embeddings_CD, weights_NV
+    return composition_NVC / weights_NV.clamp_min(1e-9).unsqueeze(-1), weights_NV
 
 
 def lexical_alignment(
@@ -52,7 +59,8 @@ def lexical_alignment(
 
     Args:
         visual_tokens_NVD: Output of the connector.
-        targets_NVD: What each token should say, e.g. from ``mixture_targets``.
+        targets_NVD: What each token should say: ``t_v = sum_c f_vc e_c``, the composition-weighted mean of the word
+            embeddings.
         weights_NV: Weight of each token; 0 leaves it out.
         distance: ``mse`` or ``cosine``.
         scale: Root mean square of the embedding values (``mse`` only).
@@ -93,6 +101,37 @@ def lexical_alignment_captions(
     return losses_NC.masked_fill(~is_said_NC, 0.0).sum()
 
 
+def lexical_readout(
+    visual_tokens_NVD: Tensor,
+    shares_NVC: Tensor,
+    weights_NV: Tensor,
+    directions_CD: Tensor,
+    affine: tuple[Tensor, Tensor],
+) -> Tensor:
+    """Cross-entropy of reading the classes below a token along the directions of the class words, summed over tokens.
+
+    ``p_v = softmax(a (z_v . u_c) + b_c)`` over the classes with ``u_c`` the unit vector of the centred embedding of
+    class word c, and ``L = - sum_v w_v sum_c f_vc log p_vc``. Cosine alone is content with
+    the common direction of all words; this term asks for what tells them apart.
+
+    Args:
+        visual_tokens_NVD: Output of the connector, in units of the embeddings' deviation.
+        shares_NVC: ``f``, summing to 1 over the classes where a token is labelled.
+        weights_NV: ``w``.
+        directions_CD: ``u``.
+        affine: ``a`` (scalar) and ``b`` (C), learnt.
+    """
+    scale, bias_C = affine
+    logits_NVC = _wide(visual_tokens_NVD) @ _wide(directions_CD).T * scale + bias_C
+    losses_NV = -(shares_NVC.to(logits_NVC.dtype) * logits_NVC.log_softmax(-1)).sum(-1)
+    return (losses_NV * weights_NV.to(losses_NV.dtype)).sum()
+
+
+def class_directions(embeddings_CD: Tensor) -> Tensor:
+    """Return the unit vector of each embedding's difference from the mean embedding (C, D)."""
+    return F.normalize(embeddings_CD - embeddings_CD.mean(0), dim=-1)
+
+
 class LexicalAlignmentLoss(StageLoss):
     """Either form as a recipe's loss; which supervision it uses is written in the recipe."""
 
@@ -100,42 +139,67 @@ class LexicalAlignmentLoss(StageLoss):
 
     def __init__(self, spec: Any, system: Any, samples: Any) -> None:
         super().__init__(spec, system, samples)
-        if spec.supervision == "cells":
+        self.connector = system.model.model.connector
+        self.uses_cells = spec.supervision == "cells"
+        if self.uses_cells:
             self.classes = _classes(spec, samples)
             words = [spec.words.get(name, name) for name in self.classes]
+            self.cover_VS = token_cover(self.connector, system.model.model.num_visual_tokens)
         else:
-            words = sorted(set(spec.words.values())) or caption_vocabulary(samples)
-            self.classes = tuple(words)
+            self.classes = tuple(sorted(set(spec.words.values())) or caption_vocabulary(samples))
+            words = list(self.classes)
         self.embeddings_CD = word_embeddings(system, words).float()
         self.scale = float(self.embeddings_CD.square().mean().sqrt())
+        self.deviation = float(system.model.get_input_embeddings().weight.detach().float().std())
+        self._cells: dict[tuple[str, ...], np.ndarray] = {}
+        if self.uses_cells and spec.readout_weight:
+            start = torch.tensor(_READOUT_SCALE)
+            self.parameters = {"scale": nn.Parameter(start), "bias": nn.Parameter(torch.zeros(len(self.classes)))}
 
-    def add_targets(self, row: Any, unit: Any) -> None:
+    def add_targets(self, row: Row, unit: Any) -> None:
         """Attach the compositions (images, V, C) or the said words (images, C) of the unit's images."""
-        build = cell_targets if self.spec.supervision == "cells" else caption_words
-        row.targets["lexical"] = build(unit, self.classes, row.num_visual_tokens)
+        if not self.uses_cells:
+            row.targets["lexical"] = caption_words(unit, self.classes)
+            return
+        if unit.images not in self._cells:
+            self._cells[unit.images] = cell_targets(unit, self.classes, self.cover_VS)
+        row.targets["lexical"] = self._cells[unit.images]
 
     def num_items(self, batch: Batch) -> float:
         """Return the labelled tokens (in whole tokens), or the said words."""
         return float(batch["lexical"].sum())
 
     def loss_sum(self, model: Any, batch: Batch) -> Tensor:
-        """Project the cached features and compare; the language model does not run."""
+        """Project the cached features and compare; the language model does not run.
+
+        Position vectors are left out of the comparison: they say where, the targets say what.
+        """
         features = batch.get("vision_features")
         if features is None:
             features = model.model.encode_images(batch["pixel_values"])
         tokens_NVD = model.model.project(features)
+        positions = getattr(self.connector, "position_vectors", None)
+        if positions is not None:
+            tokens_NVD = tokens_NVD - positions
         embeddings_CD = self.embeddings_CD.to(tokens_NVD.device)
-        if self.spec.supervision == "captions":
+        if not self.uses_cells:
             return lexical_alignment_captions(tokens_NVD, embeddings_CD, batch["lexical"] > 0, self.spec.temperature)
-        targets_NVD, weights_NV = mixture_targets(batch["lexical"], embeddings_CD)
-        return lexical_alignment(tokens_NVD, targets_NVD, weights_NV, self.spec.distance, self.scale)
+        shares_NVC, weights_NV = normalised(batch["lexical"])
+        targets_NVD = shares_NVC @ embeddings_CD
+        loss = lexical_alignment(tokens_NVD, targets_NVD, weights_NV, self.spec.distance, self.scale)
+        if self.parameters:
+            affine = (self.parameters["scale"], self.parameters["bias"])
+            directions_CD = class_directions(embeddings_CD)
+            readout = lexical_readout(tokens_NVD / self.deviation, shares_NVC, weights_NV, directions_CD, affine)
+            loss = loss + self.spec.readout_weight * readout
+        return loss
 
 
 def _classes(spec: Any, samples: Any) -> tuple[str, ...]:
     found: set[str] = set(spec.words)
     for sample in samples:
-        for grid in grids_of(sample):
-            found.update(name for row in grid for cell in row for name in cell)
+        for cell in cells_of(sample):
+            found.update(cell)
     return tuple(sorted(found))
 
 

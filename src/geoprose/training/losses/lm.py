@@ -19,34 +19,22 @@ IGNORED_LABEL = -100
 _MODEL_INPUTS = ("input_ids", "attention_mask", "position_ids", "pixel_values", "vision_features")
 
 
-def answer_hidden_states(hidden_BTD: Tensor, labels_BT: Tensor) -> tuple[Tensor, Tensor]:
-    """Pick the states that predict an answer token, and those tokens.
-
-    The state at t predicts the label at t + 1, as everywhere in transformers.
-
-    Returns:
-        States (K, D) and targets (K,).
-    """
-    targets_BT = labels_BT[:, 1:]
-    is_answer_BT = targets_BT != IGNORED_LABEL
-    return hidden_BTD[:, :-1][is_answer_BT], targets_BT[is_answer_BT]
-
-
-def causal_lm_loss_sum(hidden_BTD: Tensor, labels_BT: Tensor, lm_head: Callable[[Tensor], Tensor]) -> Tensor:
-    """Return the sum of -log p(answer token), computed in float32 or wider.
+def causal_lm_loss_sum(hidden_BTD: Tensor, next_ids_BT: Tensor, lm_head: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return the sum of -log p(next token) over answer positions, computed in float32 or wider.
 
     Args:
         hidden_BTD: Last hidden states of the backbone.
-        labels_BT: Token ids, -100 where there is no answer.
+        next_ids_BT: Token that follows each position, -100 where nothing is to be learnt.
         lm_head: States (K, D) to logits (K, V).
 
     Returns:
         A scalar; 0 with a gradient path when there is no answer at all.
     """
-    states_KD, targets_K = answer_hidden_states(hidden_BTD, labels_BT)
+    is_answer_BT = next_ids_BT != IGNORED_LABEL
+    targets_K = next_ids_BT[is_answer_BT]
     if targets_K.numel() == 0:
         return hidden_BTD.sum() * 0.0
-    logits_KV = lm_head(states_KD)
+    logits_KV = lm_head(hidden_BTD[is_answer_BT])
     wide = logits_KV if logits_KV.dtype == torch.float64 else logits_KV.float()
     return F.cross_entropy(wide, targets_K, reduction="sum")
 
@@ -56,14 +44,14 @@ class LmLoss(StageLoss):
 
     def num_items(self, batch: Batch) -> float:
         """Return the number of answer tokens."""
-        return float((batch["labels"][:, 1:] != IGNORED_LABEL).sum())
+        return float((batch["next_ids"] != IGNORED_LABEL).sum())
 
     def loss_sum(self, model: Any, batch: Batch) -> Tensor:
         """Run the backbone once and score its answer positions."""
         inputs = {key: batch[key] for key in _MODEL_INPUTS if batch.get(key) is not None}
         inputs["attention_mask"] = additive_mask(inputs["attention_mask"], _embedding_dtype(model))
         hidden_BTD = model.model(**inputs, use_cache=False).last_hidden_state
-        return causal_lm_loss_sum(hidden_BTD, batch["labels"], model.lm_head)
+        return causal_lm_loss_sum(hidden_BTD, batch["next_ids"], model.lm_head)
 
 
 def additive_mask(mask: Tensor, dtype: torch.dtype) -> Tensor:

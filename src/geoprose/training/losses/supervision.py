@@ -61,54 +61,71 @@ def word_embeddings(system: Any, words: Sequence[str]) -> Tensor:
     return torch.stack(rows)
 
 
-def grids_of(sample: Sample) -> list[list[list[dict[str, float]]]]:
-    """Return one grid of cells (rows of columns of {class: fraction}) per image, or nothing.
+def cells_of(sample: Sample) -> list[dict[str, float]]:
+    """Return the cells of ``meta["cell_composition"]``: {class: fraction}, row by row, image after image.
 
-    ``meta["cell_composition"]`` holds one grid, or a list of grids for a sample with several images.
+    The value is a flat list, or nested lists of it (rows, images).
     """
-    value: Any = sample.meta.get("cell_composition")
-    if not value:
-        return []
-    return [value] if isinstance(value[0][0], dict) else list(value)
+
+    def flatten(value: Any) -> list[dict[str, float]]:
+        if isinstance(value, dict):
+            return [value]
+        return [cell for item in value or () for cell in flatten(item)]
+
+    return flatten(sample.meta.get("cell_composition"))
 
 
-def cell_targets(unit: Any, classes: Sequence[str], num_visual_tokens: int) -> np.ndarray:
-    """Return the class fractions below each visual token, (images, V, C), row by row.
+def token_cover(connector: Any, num_visual_tokens: int) -> np.ndarray:
+    """Return which share of each visual token comes from which cell of the token grid, (V, S * S).
 
-    The grid of cells is resampled to the square grid of tokens by area: finer cells are averaged, coarser ones
-    repeated.
+    A connector whose tokens are not one a cell says so with a method ``token_cover() -> Tensor``.
 
     Raises:
-        DataError: If no sample of the unit has ``meta["cell_composition"]`` for its images, or the grids do not divide.
+        DataError: If the tokens are not a square grid and the connector does not say what they cover.
+    """
+    if hasattr(connector, "token_cover"):
+        cover: np.ndarray = connector.token_cover().detach().cpu().float().numpy()
+        return cover
+    side = round(num_visual_tokens**0.5)
+    if side * side != num_visual_tokens:
+        raise DataError(f"{num_visual_tokens} visual tokens are not a square grid, so cells cannot supervise them.")
+    return np.eye(num_visual_tokens, dtype=np.float32)
+
+
+def cell_targets(unit: Any, classes: Sequence[str], cover_VS: np.ndarray) -> np.ndarray:
+    """Return the class fractions below each visual token, (images, V, C).
+
+    The cells of an image are a square grid. It is resampled to the grid of tokens by area: finer cells are averaged,
+    coarser ones repeated.
+
+    Raises:
+        DataError: If no sample of the unit has cells for its images, or the grids do not divide.
     """
     for sample in unit.samples:
-        grids = grids_of(sample)
-        if grids and len(grids) == len(sample.images):
-            return np.stack([_resample(_dense(grid, classes), num_visual_tokens, sample.id) for grid in grids])
+        cells = cells_of(sample)
+        num_images = len(sample.images)
+        if cells and len(cells) % num_images == 0:
+            rows = np.array([[cell.get(name, 0.0) for name in classes] for cell in cells], dtype=np.float32)
+            grids = rows.reshape(num_images, -1, len(classes))
+            return np.stack([cover_VS @ _resample(grid, cover_VS.shape[1], sample.id) for grid in grids])
     raise DataError(
         f"Sample {unit.samples[0].id} has no meta['cell_composition'] for its images. "
         "Use supervision: captions, or data with dense labels."
     )
 
 
-def _dense(grid: list[list[dict[str, float]]], classes: Sequence[str]) -> np.ndarray:
-    return np.array([[[cell.get(name, 0.0) for name in classes] for cell in row] for row in grid], dtype=np.float32)
-
-
-def _resample(grid_HWC: np.ndarray, num_visual_tokens: int, sample_id: str) -> np.ndarray:
-    side = round(num_visual_tokens**0.5)
-    height, width, num_classes = grid_HWC.shape
-    if side * side != num_visual_tokens or (side % height and height % side) or (side % width and width % side):
+def _resample(cells_PC: np.ndarray, num_tokens: int, sample_id: str) -> np.ndarray:
+    side, cells_side = round(num_tokens**0.5), round(len(cells_PC) ** 0.5)
+    if cells_side**2 != len(cells_PC) or (side % cells_side and cells_side % side):
         raise DataError(
-            f"Sample {sample_id}: a grid of {height} x {width} cells does not fit {num_visual_tokens} visual tokens. "
-            "Make one a multiple of the other."
+            f"Sample {sample_id}: {len(cells_PC)} cells do not fit a grid of {side} x {side} visual tokens. "
+            "Make the side of one a multiple of the other's."
         )
-    grid = np.repeat(grid_HWC, max(1, side // height), axis=0)
-    grid = np.repeat(grid, max(1, side // width), axis=1)
-    block_rows, block_columns = grid.shape[0] // side, grid.shape[1] // side
-    blocks = grid.reshape(side, block_rows, side, block_columns, num_classes)
-    mean: np.ndarray = blocks.mean((1, 3)).reshape(num_visual_tokens, num_classes)
-    return mean.astype(np.float32, copy=False)
+    num_classes = cells_PC.shape[1]
+    repeat, block = max(1, side // cells_side), max(1, cells_side // side)
+    grid = cells_PC.reshape(cells_side, cells_side, num_classes).repeat(repeat, 0).repeat(repeat, 1)
+    mean: np.ndarray = grid.reshape(side, block, side, block, num_classes).mean((1, 3)).reshape(-1, num_classes)
+    return mean
 
 
 def caption_vocabulary(samples: Iterable[Sample]) -> list[str]:
@@ -124,7 +141,7 @@ def caption_vocabulary(samples: Iterable[Sample]) -> list[str]:
     return sorted(kept)
 
 
-def caption_words(unit: Any, classes: Sequence[str], num_visual_tokens: int) -> np.ndarray:
+def caption_words(unit: Any, classes: Sequence[str]) -> np.ndarray:
     """Return 1 where an answer about the unit's images holds a word of ``classes``: (images, C)."""
     said = set().union(*(_said(sample) for sample in unit.samples))
     row = np.array([float(word in said) for word in classes], dtype=np.float32)

@@ -1,0 +1,44 @@
+"""Rows to tensors."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from geoprose.data.collator import Collator, Row, block_mask
+
+
+def _row(size: int, segments: list[int] | None = None) -> Row:
+    return Row(list(range(1, size + 1)), [-100] * size, list(range(size)), segments or [0] * size)
+
+
+def test_mask_of_prefix_branches_and_padding() -> None:
+    mask = block_mask(torch.tensor([[0, 1, 2, -1]]))[0, 0]
+    assert mask.int().tolist() == [[1, 0, 0, 0], [1, 1, 0, 0], [1, 0, 1, 0], [0, 0, 0, 1]]
+
+
+def test_plain_rows_get_a_padding_mask() -> None:
+    batch = Collator(9, "vision_features")([_row(2), _row(3)])
+    assert batch["input_ids"].tolist() == [[1, 2, 9], [1, 2, 3]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 0], [1, 1, 1]]
+    assert batch["next_ids"][0, 2] == -100
+
+
+def test_one_packed_row_makes_the_mask_four_dimensional() -> None:
+    batch = Collator(9, "vision_features")([_row(2), _row(3, [0, 1, 2])])
+    assert batch["attention_mask"].shape == (2, 1, 3, 3)
+
+
+def test_pictures_and_targets_are_joined_in_order() -> None:
+    rows = [_row(1), _row(1)]
+    for number, row in enumerate(rows):
+        row.vision = torch.full((number + 1, 2), float(number))
+        row.targets["lexical"] = np.full((number + 1, 3), number, dtype=np.float32)
+    batch = Collator(0, "vision_features")(rows)
+    assert batch["vision_features"].tolist() == [[0, 0], [1, 1], [1, 1]]
+    assert batch["lexical"].shape == (3, 3)
+
+
+def test_rows_without_text_hold_pictures_only() -> None:
+    row = Row([], [], [], [], vision=torch.zeros(1, 2))
+    assert set(Collator(0, "pixel_values")([row])) == {"pixel_values"}

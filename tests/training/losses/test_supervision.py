@@ -1,0 +1,96 @@
+"""What the lexical losses compare with."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from geoprose.core.errors import DataError
+from geoprose.core.types import Message, Sample
+from geoprose.data.mixture import Unit
+from geoprose.systems.build import build_system
+from geoprose.training.losses.supervision import (
+    caption_vocabulary,
+    caption_words,
+    cell_targets,
+    cells_of,
+    token_cover,
+    word_embeddings,
+)
+
+
+def _sample(cells: object, images: tuple[str, ...] = ("a.png",), answer: str = "yes") -> Sample:
+    messages = (Message("user", "<image>\nQ"), Message("assistant", answer))
+    return Sample("s", images, messages, meta={"cell_composition": cells})  # type: ignore[dict-item]
+
+
+def _unit(sample: Sample) -> Unit:
+    return Unit(sample.images, (sample,), ".")
+
+
+def test_cells_may_be_flat_or_nested() -> None:
+    flat = [{"water": 1.0}, {"ice": 1.0}, {}, {"ice": 0.5}]
+    assert cells_of(_sample(flat)) == cells_of(_sample([flat[:2], flat[2:]])) == flat
+    assert cells_of(_sample(None)) == []
+
+
+def test_targets_follow_the_rows() -> None:
+    cells = [{"a": 1.0}, {"b": 1.0}, {"a": 0.5, "b": 0.25}, {}]
+    targets = cell_targets(_unit(_sample(cells)), ("a", "b"), np.eye(4, dtype=np.float32))
+    assert targets.tolist() == [[[1.0, 0.0], [0.0, 1.0], [0.5, 0.25], [0.0, 0.0]]]
+
+
+def test_coarse_cells_are_repeated_and_fine_ones_averaged() -> None:
+    cells = [{"a": 1.0}, {"b": 1.0}, {"a": 1.0}, {"b": 1.0}]
+    fine = cell_targets(_unit(_sample(cells)), ("a", "b"), np.eye(16, dtype=np.float32))[0]
+    assert fine.reshape(4, 4, 2)[:, :2, 0].min() == 1.0
+    assert fine.reshape(4, 4, 2)[:, 2:, 1].min() == 1.0
+    coarse = cell_targets(_unit(_sample(cells)), ("a", "b"), np.eye(1, dtype=np.float32))[0]
+    assert coarse.tolist() == [[0.5, 0.5]]
+
+
+def test_two_images_take_their_own_cells() -> None:
+    sample = _sample([{"a": 1.0}, {"b": 1.0}], ("a.png", "b.png"))
+    targets = cell_targets(_unit(sample), ("a", "b"), np.eye(1, dtype=np.float32))
+    assert targets.tolist() == [[[1.0, 0.0]], [[0.0, 1.0]]]
+
+
+@pytest.mark.parametrize("cells", [[], [{"a": 1.0}] * 2, [{"a": 1.0}] * 9])
+def test_cells_that_do_not_fit_are_refused(cells: list[dict[str, float]]) -> None:
+    with pytest.raises(DataError, match="cell"):
+        cell_targets(_unit(_sample(cells)), ("a",), np.eye(4, dtype=np.float32))
+
+
+def test_cover_is_the_identity_for_a_square_grid() -> None:
+    assert np.array_equal(token_cover(object(), 9), np.eye(9))
+    with pytest.raises(DataError, match="square"):
+        token_cover(object(), 5)
+
+
+def test_a_connector_may_say_what_its_tokens_cover() -> None:
+    class Pooled:
+        def token_cover(self) -> torch.Tensor:
+            return torch.full((1, 4), 0.25)
+
+    cells = [{"a": 1.0}, {"b": 1.0}, {"a": 1.0}, {"a": 1.0}]
+    targets = cell_targets(_unit(_sample(cells)), ("a", "b"), token_cover(Pooled(), 1))
+    assert targets.tolist() == [[[0.75, 0.25]]]
+
+
+def test_caption_words() -> None:
+    samples = [_sample(None, answer="A river with many boats."), _sample(None, answer="The river bends.")]
+    vocabulary = caption_vocabulary(samples)
+    assert vocabulary == ["bends", "boats", "river"]
+    unit = Unit(("a.png", "b.png"), (samples[0],), ".")
+    assert caption_words(unit, vocabulary).tolist() == [[0.0, 1.0, 1.0]] * 2
+    with pytest.raises(DataError, match="four letters"):
+        caption_vocabulary([_sample(None, answer="no")])
+
+
+def test_word_embedding_is_the_mean_of_its_tokens() -> None:
+    system = build_system("demo", scale="tiny")
+    table = system.model.get_input_embeddings().weight.double()
+    ids = system.processor.tokenizer(" ice", add_special_tokens=False)["input_ids"]
+    assert len(ids) == 4
+    assert torch.allclose(word_embeddings(system, ["ice"])[0], table[ids].mean(0))
