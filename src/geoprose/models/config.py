@@ -19,7 +19,7 @@ class GeoproseConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers is
     Attributes:
         vision_config: Config of the vision encoder's tower.
         text_config: Config of the language model.
-        vision_encoder: ``{"type": name, "feature_layer": ..., "pool": ...}``.
+        vision_encoder: ``{"type": name, "feature_layer": ..., "pool": ..., "final_norm": ..., "truncate": ...}``.
         connector: ``{"type": name, **options}``.
         packer: Name in the packers registry.
         fusion: Name in the fusions registry.

@@ -40,8 +40,10 @@ def hf_config(spec: SystemSpec, num_tokens: int, image_token_id: int, special_id
         text_config=_sub_config(spec.language_model.type, text_values, "language_model"),
         vision_encoder={
             "type": spec.vision_encoder.type,
-            "feature_layer": spec.vision_encoder.feature_layer,
+            "feature_layer": _listed(spec.vision_encoder.feature_layer),
             "pool": spec.vision_encoder.pool,
+            "final_norm": spec.vision_encoder.final_norm,
+            "truncate": spec.vision_encoder.truncate,
         },
         connector=_connector(spec),
         packer=spec.packer,
@@ -56,6 +58,10 @@ def meta_config(spec: SystemSpec) -> GeoproseConfig:
     """Generate the config without a tokenizer: the image token takes the id behind the pretrained vocabulary."""
     vocabulary = int(spec.language_model.config["vocab_size"])  # type: ignore[arg-type]
     return hf_config(spec, vocabulary + 1, vocabulary, {})
+
+
+def _listed(layers: int | tuple[int, ...] | None) -> int | list[int] | None:
+    return list(layers) if isinstance(layers, tuple) else layers
 
 
 def _connector(spec: SystemSpec) -> dict[str, Any]:

@@ -46,6 +46,43 @@ def test_frozen_parameters_are_exactly_those_without_gradient(case, layer):
     assert {name for name, parameter in encoder.named_parameters() if parameter.grad is None} == frozen
 
 
+def test_several_layers_are_concatenated_in_the_order_asked(case):
+    encoder_class, config, num_prefix = case
+    encoder = encoder_class(config, feature_layer=[2, 1]).eval()
+    randomise(encoder)
+    pixels = torch.randn(2, 3, 28, 28)
+    hidden = encoder.tower(pixels, output_hidden_states=True).hidden_states
+    assert encoder.hidden_size == 32
+    assert torch.equal(encoder(pixels), torch.cat([hidden[2], hidden[1]], -1)[:, num_prefix:])
+
+
+def test_the_final_norm_is_applied_to_each_chosen_layer(case):
+    encoder_class, config, num_prefix = case
+    encoder = encoder_class(config, feature_layer=[1, 2], final_norm=True).eval()
+    randomise(encoder)
+    pixels = torch.randn(1, 3, 28, 28)
+    hidden = encoder.tower(pixels, output_hidden_states=True).hidden_states
+    norm = encoder.tower.layernorm if encoder_class is Dinov2Encoder else encoder.tower.post_layernorm
+    assert torch.equal(encoder(pixels), torch.cat([norm(hidden[1]), norm(hidden[2])], -1)[:, num_prefix:])
+    (encoder(pixels) * torch.randn(1, 16, 32)).sum().backward()
+    assert norm.weight.grad is not None
+
+
+@pytest.mark.parametrize("final_norm", [False, True])
+@pytest.mark.parametrize("layers", [[1, 2], [-2], 1])
+def test_truncation_leaves_out_blocks_and_changes_no_feature(case, layers, final_norm):
+    encoder_class, config, _ = case
+    whole = encoder_class(config, feature_layer=layers, final_norm=final_norm).eval()
+    randomise(whole)
+    short = encoder_class(config, feature_layer=layers, final_norm=final_norm, truncate=True).eval()
+    state = {name: rows for name, rows in whole.tower.state_dict().items() if not short.is_dropped(name)}
+    assert len(state) < len(whole.tower.state_dict())
+    assert not any(whole.is_dropped(name) for name in whole.tower.state_dict())
+    short.tower.load_state_dict(state, strict=True)
+    pixels = torch.randn(2, 3, 28, 28)
+    assert torch.equal(short(pixels), whole(pixels))
+
+
 def test_pooling_averages_neighbours(case):
     encoder_class, config, _ = case
     plain, pooled = encoder_class(config).eval(), encoder_class(config, pool=2).eval()

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from transformers import PreTrainedConfig
 
 
@@ -33,7 +35,14 @@ class VisionEncoder(nn.Module, ABC):
     pool: int
 
     @abstractmethod
-    def __init__(self, config: PreTrainedConfig, feature_layer: int | None = None, pool: int = 1) -> None:
+    def __init__(  # noqa: PLR0913 - flat keyword arguments are the contract of parts
+        self,
+        config: PreTrainedConfig,
+        feature_layer: int | Sequence[int] | None = None,
+        pool: int = 1,
+        final_norm: bool = False,
+        truncate: bool = False,
+    ) -> None:
         """Build from a vision config; ``feature_layer`` None means the final, normalised layer."""
         super().__init__()
 
@@ -44,6 +53,10 @@ class VisionEncoder(nn.Module, ABC):
     @abstractmethod
     def num_patches(self) -> int:
         """Return P, after pooling."""
+
+    @abstractmethod
+    def is_dropped(self, name: str) -> bool:
+        """Tell whether a weight of the pretrained model belongs to a block that this encoder leaves out."""
 
     @abstractmethod
     def unused_parameter_names(self) -> list[str]:

@@ -7,10 +7,12 @@ them and lacks others.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import CLIPVisionModel, Dinov2Model, PreTrainedConfig, PreTrainedModel, SiglipVisionModel
 
 from geoprose.core.errors import ConfigError
@@ -23,9 +25,12 @@ class HfEncoder(VisionEncoder):
 
     Args:
         config: Its vision config; ``image_size`` decides the position table.
-        feature_layer: Index into the hidden states (negative from the end; -2 is the penultimate block), or None for
-            the final layer with its norm.
+        feature_layer: Index into the hidden states (negative from the end; -2 is the penultimate block), several of
+            them (their features are concatenated), or None for the final layer with its norm.
         pool: Average over ``pool * pool`` neighbouring patches.
+        final_norm: Pass each chosen hidden state through the tower's final norm.
+        truncate: Leave out the blocks behind the last one that is read; saves their time and memory, and a checkpoint
+            of this system then lacks them.
 
     Parameters that the chosen layer never reads start frozen, so that a data-parallel run does not wait for them.
     """
@@ -33,18 +38,28 @@ class HfEncoder(VisionEncoder):
     tower: PreTrainedModel
     _num_prefix: ClassVar[int]
     _table: ClassVar[str]
+    _blocks: ClassVar[str]
+    _final_norm: ClassVar[str]
 
-    def __init__(self, config: PreTrainedConfig, feature_layer: int | None = None, pool: int = 1) -> None:
-        super().__init__(config, feature_layer, pool)
-        self.hidden_size = int(config.hidden_size)
+    def __init__(  # noqa: PLR0913 - flat keyword arguments are the contract of parts
+        self,
+        config: PreTrainedConfig,
+        feature_layer: int | Sequence[int] | None = None,
+        pool: int = 1,
+        final_norm: bool = False,
+        truncate: bool = False,
+    ) -> None:
+        super().__init__(config, feature_layer, pool, final_norm, truncate)
+        self._num_layers = int(config.num_hidden_layers)
+        self._layers = self._checked_layers(feature_layer)
+        self.hidden_size = int(config.hidden_size) * max(1, len(self._layers))
         self.patch_size = int(config.patch_size)
         self.image_size = int(config.image_size)
         self.pool = pool
-        self.feature_layer = feature_layer
+        self.has_final_norm = final_norm and bool(self._layers)
         self._grid_side = grid_side(self.image_size, self.patch_size, pool)
-        self._check_feature_layer(int(config.num_hidden_layers))
         self.tower = self._build_tower(config)
-        self._num_layers = int(config.num_hidden_layers)
+        self.num_dropped_blocks = self._drop_unread_blocks() if truncate else 0
         self.freeze_unused()
 
     @abstractmethod
@@ -55,36 +70,54 @@ class HfEncoder(VisionEncoder):
     def _head_prefixes(self) -> tuple[str, ...]:
         """Return name prefixes of parameters behind the last hidden state."""
 
-    def _check_feature_layer(self, num_layers: int) -> None:
-        if self.feature_layer is not None and not -num_layers - 1 <= self.feature_layer <= num_layers:
-            raise ConfigError(
-                f"feature_layer {self.feature_layer} does not exist in a vision encoder of {num_layers} layers; "
-                f"use {-num_layers - 1} to {num_layers}, or null for the final layer."
-            )
+    def _checked_layers(self, feature_layer: int | Sequence[int] | None) -> tuple[int, ...]:
+        """Return the indices counted from the front; empty for the final layer."""
+        wanted = () if feature_layer is None else (feature_layer,) if isinstance(feature_layer, int) else feature_layer
+        for layer in wanted:
+            if not -self._num_layers - 1 <= layer <= self._num_layers:
+                raise ConfigError(
+                    f"feature_layer {layer} does not exist in a vision encoder of {self._num_layers} layers; "
+                    f"use {-self._num_layers - 1} to {self._num_layers}, or null for the final layer."
+                )
+        return tuple(layer if layer >= 0 else self._num_layers + 1 + layer for layer in wanted)
+
+    def _drop_unread_blocks(self) -> int:
+        last_read = max(self._layers, default=self._num_layers)
+        blocks = self.tower.get_submodule(self._blocks)
+        assert isinstance(blocks, nn.ModuleList)
+        del blocks[last_read:]
+        return self._num_layers - last_read
+
+    def is_dropped(self, name: str) -> bool:
+        """Tell whether a weight of the whole tower belongs to a block that this encoder leaves out."""
+        parts = name.removeprefix(f"{self._blocks}.").split(".")
+        is_block = name.startswith(f"{self._blocks}.") and parts[0].isdigit()
+        return is_block and int(parts[0]) >= self._num_layers - self.num_dropped_blocks
 
     def unused_parameter_names(self) -> list[str]:
-        """Return the parameters (relative to this part) that the chosen layer never reads."""
-        return [f"tower.{name}" for name, _ in self.tower.named_parameters() if self._is_unused(name, self._num_layers)]
+        """Return the parameters (relative to this part) that the chosen layers never read."""
+        return [f"tower.{name}" for name, _ in self.tower.named_parameters() if self._is_unused(name)]
 
-    def _is_unused(self, name: str, num_layers: int) -> bool:
+    def _is_unused(self, name: str) -> bool:
         if name.startswith(self._head_prefixes()) or "mask_token" in name:
             return True
-        if self.feature_layer is None:
+        if not self._layers:
             return False
-        last_used = self.feature_layer if self.feature_layer >= 0 else num_layers + 1 + self.feature_layer
-        return any(
-            f"{block}.{layer}." in name for block in ("layers", "layer") for layer in range(last_used, num_layers)
-        )
+        return any(name.startswith(f"{self._blocks}.{layer}.") for layer in range(max(self._layers), self._num_layers))
 
     def forward(self, pixel_values_NCHW: Tensor) -> Tensor:
         """Return patch features (N, P, E) in raster order; pixels are cast to the encoder's dtype."""
         pixels = pixel_values_NCHW.to(dtype=self.tower.dtype)
-        if self.feature_layer is None:
+        if not self._layers:
             tokens = self.tower(pixels).last_hidden_state
         else:
-            tokens = self.tower(pixels, output_hidden_states=True).hidden_states[self.feature_layer]
+            hidden_states = self.tower(pixels, output_hidden_states=True).hidden_states
+            tokens = torch.cat([self._normed(hidden_states[layer]) for layer in self._layers], dim=-1)
         patches = tokens[:, self._num_prefix :]
         return patches if self.pool == 1 else self._average(patches)
+
+    def _normed(self, hidden: Tensor) -> Tensor:
+        return self.tower.get_submodule(self._final_norm)(hidden) if self.has_final_norm else hidden
 
     def _average(self, patches_NPE: Tensor) -> Tensor:
         n, _, e = patches_NPE.shape
@@ -111,12 +144,14 @@ class ClipEncoder(HfEncoder):
     model_type = "clip_vision_model"
     _num_prefix = 1
     _table = "embeddings.position_embedding.weight"
+    _blocks = "encoder.layers"
+    _final_norm = "post_layernorm"
 
     def _build_tower(self, config: PreTrainedConfig) -> Any:
         return CLIPVisionModel._from_config(config)
 
     def _head_prefixes(self) -> tuple[str, ...]:
-        return ("post_layernorm",)
+        return () if self.has_final_norm else ("post_layernorm",)
 
 
 class SiglipEncoder(HfEncoder):
@@ -125,12 +160,14 @@ class SiglipEncoder(HfEncoder):
     model_type = "siglip_vision_model"
     _num_prefix = 0
     _table = "embeddings.position_embedding.weight"
+    _blocks = "encoder.layers"
+    _final_norm = "post_layernorm"
 
     def _build_tower(self, config: PreTrainedConfig) -> Any:
         return SiglipVisionModel._from_config(config)
 
     def _head_prefixes(self) -> tuple[str, ...]:
-        return ("head",) if self.feature_layer is None else ("head", "post_layernorm")
+        return ("head",) if not self._layers or self.has_final_norm else ("head", "post_layernorm")
 
 
 class Dinov2Encoder(HfEncoder):
@@ -139,9 +176,11 @@ class Dinov2Encoder(HfEncoder):
     model_type = "dinov2"
     _num_prefix = 1
     _table = "embeddings.position_embeddings"
+    _blocks = "encoder.layer"
+    _final_norm = "layernorm"
 
     def _build_tower(self, config: PreTrainedConfig) -> Any:
         return Dinov2Model._from_config(config)
 
     def _head_prefixes(self) -> tuple[str, ...]:
-        return () if self.feature_layer is None else ("layernorm",)
+        return () if not self._layers or self.has_final_norm else ("layernorm",)
