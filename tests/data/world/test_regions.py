@@ -3,7 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from geoprose.data.world.regions import component_ids, largest_regions
+from geoprose.answers.codecs import parse_answer
+from geoprose.data.world.classes import class_index
+from geoprose.data.world.margins import Margins
+from geoprose.data.world.regions import blocks_of, box, component_ids
+from geoprose.data.world.tiles import Tile, facts_of
+from geoprose.data.world.wording import BOX_CODEC
 
 
 def _flood(labels: np.ndarray) -> np.ndarray:
@@ -38,17 +43,53 @@ def test_a_spiral_is_one_region():
     assert len(np.unique(ids[labels[0] == 1])) == 1
 
 
-def test_the_largest_region_and_its_box():
-    labels = np.zeros((8, 8), np.uint8)
-    labels[1:3, 2:7] = 1  # 10 pixels
-    labels[5:8, 0:2] = 1  # 6 pixels
-    labels[4, 7] = 1
-    first, second = largest_regions(labels, component_ids(labels[None])[0], 1)
-    assert (first.area_px, first.box_px) == (10, (2, 1, 7, 3))
-    assert (second.area_px, second.box_px) == (6, (0, 5, 2, 8))
-
-
 def test_pixels_that_touch_by_a_corner_are_two_regions():
-    labels = np.zeros((4, 4), np.uint8)
-    labels[0, 0] = labels[1, 1] = 1
-    assert [region.area_px for region in largest_regions(labels, component_ids(labels[None])[0], 1)] == [1, 1]
+    labels = np.zeros((1, 4, 4), np.uint8)
+    labels[0, 0, 0] = labels[0, 1, 1] = 1
+    assert len(np.unique(component_ids(labels)[labels == 1])) == 2
+
+
+def _box_questions(labels: np.ndarray) -> dict[str, tuple[str, tuple[int, int, int, int] | None]]:
+    found = box([facts_of(Tile(0, 0, 64, ""), labels)], Margins())
+    return {candidate.question: (candidate.answer, candidate.box_px) for candidate in found}
+
+
+def test_the_box_surrounds_the_largest_region():
+    labels = np.full((64, 64), class_index("grass"), np.uint8)
+    labels[8:24, 16:48] = class_index("water")  # 32 blocks
+    labels[40:48, 0:16] = class_index("water")  # 8 blocks
+    assert _box_questions(labels)["Box of water?"] == ("2173", (16, 8, 48, 24))
+
+
+def test_a_box_answer_is_read_back_within_its_rounding():
+    labels = np.full((64, 64), class_index("grass"), np.uint8)
+    labels[4:40, 12:60] = class_index("water")
+    answer, box_px = _box_questions(labels)["Box of water?"]
+    read = parse_answer(answer, BOX_CODEC, (64, 64)).boxes[0]
+    assert (read.x_min, read.y_min, read.x_max, read.y_max) == pytest.approx(box_px, abs=64 / 18)
+
+
+@pytest.mark.parametrize(
+    "second_rows",
+    [slice(40, 56), slice(40, 50)],  # as large, and just over half as large
+)
+def test_no_box_is_asked_for_when_two_regions_compete(second_rows):
+    labels = np.full((64, 64), class_index("grass"), np.uint8)
+    labels[8:24, 16:48] = class_index("water")
+    labels[second_rows, 16:48] = class_index("water")
+    assert "Box of water?" not in _box_questions(labels)
+
+
+def test_no_box_is_asked_for_around_everything_or_almost_nothing():
+    labels = np.full((64, 64), class_index("grass"), np.uint8)
+    labels[0:8, 0:32] = class_index("water")  # 16 blocks
+    assert _box_questions(labels) == {}
+
+
+def test_a_block_belongs_to_the_class_that_fills_half_of_it():
+    mask = np.zeros((1, 64, 64), bool)
+    mask[0, 0:2, 0:4] = True
+    mask[0, 0:2, 8:11] = True
+    blocks = blocks_of(mask)[0]
+    assert blocks[0, 0]
+    assert blocks.sum() == 1
