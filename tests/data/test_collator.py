@@ -29,6 +29,19 @@ def test_one_packed_row_makes_the_mask_four_dimensional() -> None:
     assert batch["attention_mask"].shape == (2, 1, 3, 3)
 
 
+def test_joined_rows_do_not_see_each_other() -> None:
+    batch = Collator(9, "vision_features", join_rows=True)([_row(2), _row(3, [0, 1, 2])])
+    assert batch["input_ids"].tolist() == [[1, 2, 1, 2, 3]]
+    assert batch["position_ids"].tolist() == [[0, 1, 0, 1, 2]]
+    assert batch["attention_mask"][0, 0].int().tolist() == [
+        [1, 0, 0, 0, 0],
+        [1, 1, 0, 0, 0],
+        [0, 0, 1, 0, 0],
+        [0, 0, 1, 1, 0],
+        [0, 0, 1, 0, 1],
+    ]
+
+
 def test_pictures_and_targets_are_joined_in_order() -> None:
     rows = [_row(1), _row(1)]
     for number, row in enumerate(rows):

@@ -36,10 +36,12 @@ def _rows(system: Any, units: list[Unit], share: bool) -> list[Row]:
     return rows
 
 
-def _loss_and_gradients(system: Any, rows: list[Row]) -> tuple[torch.Tensor, dict[str, torch.Tensor], float]:
+def _loss_and_gradients(
+    system: Any, rows: list[Row], join: bool = False
+) -> tuple[torch.Tensor, dict[str, torch.Tensor], float]:
     system.model.zero_grad()
     loss = LmLoss(LmLossSpec(), system, ())
-    batch = Collator(system.processor.tokenizer.pad_token_id, "vision_features")(rows)
+    batch = Collator(system.processor.tokenizer.pad_token_id, "vision_features", join)(rows)
     total = loss.loss_sum(system.model, batch)
     total.backward()
     gradients = {n: p.grad.clone() for n, p in system.model.named_parameters() if p.grad is not None}
@@ -55,12 +57,15 @@ def test_packed_equals_unpacked(system: Any, tmp_path: Path) -> None:
     loss_packed, gradients_packed, items_packed = _loss_and_gradients(system, packed)
     loss_plain, gradients_plain, items_plain = _loss_and_gradients(system, plain)
     assert items_packed == items_plain > 0
+    loss_joined, gradients_joined, _ = _loss_and_gradients(system, packed, join=True)
     # Float64; RMSNorm and RoPE of transformers still compute in float32, hence not 1e-12.
     assert float(loss_packed) == pytest.approx(float(loss_plain), rel=1e-6)
-    assert gradients_packed.keys() == gradients_plain.keys()
+    assert float(loss_joined) == pytest.approx(float(loss_plain), rel=1e-6)
+    assert gradients_packed.keys() == gradients_joined.keys() == gradients_plain.keys()
     for name, gradient in gradients_plain.items():
         scale = float(gradient.abs().max()) + 1e-12
-        assert float((gradients_packed[name] - gradient).abs().max()) / scale < 1e-5, name
+        for other in (gradients_packed, gradients_joined):
+            assert float((other[name] - gradient).abs().max()) / scale < 1e-5, name
 
 
 def test_a_leak_between_branches_would_be_seen(system: Any, tmp_path: Path) -> None:

@@ -25,6 +25,13 @@ def test_globs_choose_what_trains() -> None:
     assert "9 of 24" in report.summary()
 
 
+def test_an_exclamation_mark_takes_away() -> None:
+    report = apply_freeze_plan(_Model(), ["connector.*", "!connector.bias"])
+    assert report.names == ("model.connector.weight",)
+    with pytest.raises(ConfigError, match="bais"):
+        apply_freeze_plan(_Model(), ["connector.*", "!connector.bais"])
+
+
 def test_a_later_plan_replaces_the_earlier_one() -> None:
     model = _Model()
     apply_freeze_plan(model, ["*"])

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from torch import Tensor
 
@@ -49,11 +49,15 @@ class Row:
         return any(segment != PREFIX_SEGMENT for segment in self.segments)
 
 
-def block_mask(segments_BT: Tensor) -> Tensor:
+def block_mask(segments_BT: Tensor, rows_BT: Tensor | None = None) -> Tensor:
     """Return who may attend to whom, (B, 1, T, T), True where allowed.
 
     Token i sees token j when j is not after i and j belongs to the prefix or to the branch of i. Padding sees only
     itself, so that no row of the mask is empty (an empty softmax row is NaN).
+
+    Args:
+        segments_BT: Segment of each token.
+        rows_BT: Row of each token, where several rows lie in one sequence; they do not see each other.
     """
     size = segments_BT.shape[1]
     is_causal_TT = torch.ones(size, size, dtype=torch.bool, device=segments_BT.device).tril()
@@ -61,7 +65,10 @@ def block_mask(segments_BT: Tensor) -> Tensor:
     is_shared = (key_B1T == PREFIX_SEGMENT) & (query_BT1 != PADDING_SEGMENT)
     is_own = (key_B1T == query_BT1) & (query_BT1 != PADDING_SEGMENT)
     is_self_TT = torch.eye(size, dtype=torch.bool, device=segments_BT.device)
-    return (((is_shared | is_own) & is_causal_TT) | is_self_TT).unsqueeze(1)
+    allowed = (is_shared | is_own) & is_causal_TT
+    if rows_BT is not None:
+        allowed &= rows_BT[:, None, :] == rows_BT[:, :, None]
+    return (allowed | is_self_TT).unsqueeze(1)
 
 
 class Collator:
@@ -70,18 +77,22 @@ class Collator:
     Args:
         pad_token_id: Token that fills short rows.
         vision_key: Name under which ``Row.vision`` goes to the model: ``pixel_values`` or ``vision_features``.
+        join_rows: Lay all rows behind each other in one sequence instead of padding them.
     """
 
-    def __init__(self, pad_token_id: int, vision_key: str) -> None:
+    def __init__(self, pad_token_id: int, vision_key: str, join_rows: bool = False) -> None:
         self.pad_token_id = pad_token_id
         self.vision_key = vision_key
+        self.join_rows = join_rows
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, Tensor]:
         """Return the batch.
 
         The attention mask is 2-D for plain rows and the 4-D block mask as soon as one row is packed.
         """
-        batch = self._text(rows) if any(row.input_ids for row in rows) else {}
+        batch: dict[str, Tensor] = {}
+        if any(row.input_ids for row in rows):
+            batch = _joined(rows) if self.join_rows else self._text(rows)
         visions = [row.vision for row in rows if row.vision is not None]
         if visions:
             batch[self.vision_key] = torch.cat(visions)
@@ -98,6 +109,19 @@ class Collator:
             "position_ids": _pad([row.position_ids for row in rows], 0),
             "attention_mask": block_mask(segments) if is_packed else (segments != PADDING_SEGMENT).long(),
         }
+
+
+def _joined(rows: Sequence[Row]) -> dict[str, Tensor]:
+    def chain(parts: Iterable[Sequence[int]]) -> Tensor:
+        return torch.tensor([[value for part in parts for value in part]], dtype=torch.long)
+
+    numbers = chain([number] * len(row.input_ids) for number, row in enumerate(rows))
+    return {
+        "input_ids": chain(row.input_ids for row in rows),
+        "next_ids": chain(row.next_ids for row in rows),
+        "position_ids": chain(row.position_ids for row in rows),
+        "attention_mask": block_mask(chain(row.segments for row in rows), numbers),
+    }
 
 
 def _pad(rows: Sequence[Sequence[int]], filler: int) -> Tensor:

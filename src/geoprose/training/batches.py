@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +78,14 @@ def data_hashes(sources: Sequence[LoadedSource]) -> dict[str, str]:
 
 def build_mixture(stage: StageSpec, sources: Sequence[LoadedSource], seed: int) -> Mixture:
     """Return the stage's units and their order."""
-    return Mixture([_source(stage, source) for source in sources], seed)
+    built = [_source(stage, source) for source in sources]
+    rest = sum(source.num_slots for source, loaded in zip(built, sources, strict=True) if loaded.spec.share is None)
+    left = 1.0 - sum(loaded.spec.share or 0.0 for loaded in sources)
+    for place, loaded in enumerate(sources):
+        if loaded.spec.share is not None:
+            weight = loaded.spec.share / left * rest / len(built[place].units)
+            built[place] = replace(built[place], weight=weight)
+    return Mixture(built, seed)
 
 
 def _source(stage: StageSpec, source: LoadedSource) -> Source:
@@ -139,7 +146,7 @@ class StageBatches(Dataset[dict[str, Tensor]]):
         self.options = RowOptions(stage.packing == "shared_prefix", stage.max_row_tokens, stage.end_token_share)
         length = self._length if stage.packing == "length_grouped" else None
         self.plan = BatchPlan(mixture, stage.batch_size, length)
-        self.collate = Collator(system.processor.tokenizer.pad_token_id, vision.key)
+        self.collate = Collator(system.processor.tokenizer.pad_token_id, vision.key, stage.join_rows)
 
     def __len__(self) -> int:
         """Return the micro-batches of the whole stage."""

@@ -52,7 +52,7 @@ def apply_freeze_plan(model: nn.Module, trainable: Sequence[str]) -> FreezeRepor
 
     Args:
         model: Composite, possibly with adapters.
-        trainable: Globs over names below the backbone.
+        trainable: Globs over names below the backbone; ``!glob`` takes away.
 
     Raises:
         ConfigError: If a glob matches no parameter, or nothing trains.
@@ -60,14 +60,19 @@ def apply_freeze_plan(model: nn.Module, trainable: Sequence[str]) -> FreezeRepor
     parameters = dict(model.named_parameters())
     names = {name: short_name(name) for name in parameters}
     for glob in trainable:
-        if not any(fnmatch.fnmatchcase(short, glob) for short in names.values()):
+        if not any(fnmatch.fnmatchcase(short, glob.removeprefix("!")) for short in names.values()):
             parts = {f"{short.split('.')[0]}.*" for short in names.values()}
             raise ConfigError(f"{unknown_name_message('trainable glob', glob, parts)} It matches no parameter.")
     for name, parameter in parameters.items():
         short = names[name]
-        is_adapter = ".lora_" in short
-        parameter.requires_grad_(is_adapter or any(fnmatch.fnmatchcase(short, glob) for glob in trainable))
+        parameter.requires_grad_(".lora_" in short or is_named(short, trainable))
     return _report(model)
+
+
+def is_named(short: str, globs: Sequence[str]) -> bool:
+    """Tell whether a glob names the parameter and no glob with a leading ``!`` takes it away."""
+    taken = any(fnmatch.fnmatchcase(short, glob[1:]) for glob in globs if glob.startswith("!"))
+    return not taken and any(fnmatch.fnmatchcase(short, glob) for glob in globs if not glob.startswith("!"))
 
 
 def _report(model: nn.Module) -> FreezeReport:

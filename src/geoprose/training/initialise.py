@@ -5,18 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from geoprose.core.errors import ConfigError
+from geoprose.core.registry import unknown_name_message
 from geoprose.training.features import FeatureStore, input_statistics
 from geoprose.training.losses.supervision import word_embeddings
-from geoprose.training.spec import DirectionWordsSpec, PrepareSpec
+from geoprose.training.spec import DirectionWordsSpec, PrepareSpec, WordSpanSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-def prepare(system: Any, steps: Sequence[PrepareSpec], store: FeatureStore | None, digests: Sequence[str]) -> None:
+def prepare(
+    system: Any, steps: Sequence[PrepareSpec], store: FeatureStore | None, digests: Sequence[str], seed: int = 0
+) -> None:
     """Apply the stage's ``prepare`` list in order.
 
     Args:
@@ -24,10 +27,13 @@ def prepare(system: Any, steps: Sequence[PrepareSpec], store: FeatureStore | Non
         steps: Entries of the recipe.
         store: Cached features.
         digests: Images of the stage's training samples.
+        seed: Seed of what is drawn.
     """
     for step in steps:
         if isinstance(step, DirectionWordsSpec):
             set_direction_words(system, step)
+        elif isinstance(step, WordSpanSpec):
+            set_word_span(system, step, seed)
         else:
             _set_statistics(system, store, digests)
 
@@ -67,6 +73,26 @@ def set_direction_words(system: Any, step: DirectionWordsSpec) -> None:
     centred = (rows - rows.mean(0))[:, None] + (columns - columns.mean(0))[None, :]
     with torch.no_grad():
         vectors.copy_((step.scale * centred).reshape(side * side, -1))
+
+
+def set_word_span(system: Any, step: WordSpanSpec, seed: int) -> None:
+    """Start the named layers inside the span of the words, see ``WordSpanSpec``.
+
+    Raises:
+        ConfigError: If the connector has no such linear layer of the language model's width.
+    """
+    embeddings_CD = word_embeddings(system, step.words).float()
+    deviation = float(system.model.get_input_embeddings().weight.detach().float().std())
+    linears = {name: part for name, part in system.model.model.connector.named_modules() if isinstance(part, nn.Linear)}
+    for name, gain in step.layers.items():
+        if name not in linears or linears[name].out_features != embeddings_CD.shape[1]:
+            raise ConfigError(unknown_name_message("word_span layer of the connector", name, linears))
+        layer = linears[name]
+        random = torch.Generator().manual_seed(seed)
+        mix = torch.randn(len(embeddings_CD), layer.in_features, generator=random) / layer.in_features**0.5
+        with torch.no_grad():
+            layer.weight.copy_(gain * embeddings_CD.T @ mix / deviation)
+            layer.bias.copy_(step.bias_share * embeddings_CD.mean(0) / deviation)
 
 
 def _token_vectors(system: Any, step: DirectionWordsSpec, num_tokens: int) -> Tensor:

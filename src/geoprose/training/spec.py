@@ -46,6 +46,8 @@ class LexicalAlignmentSpec(Spec):
     readout_weight: NonNegativeFloat = 0.0
     """Weight of a second term: the shares of the classes must be readable along the directions of the class words,
     through a learnt scale and a learnt bias a class that are thrown away afterwards (``cells`` only)."""
+    readout_start: PositiveFloat = 0.4
+    """First value of that scale; a large one makes the two terms fight."""
     words: dict[str, str] = Field(default_factory=dict)
     """Class name to the word that stands for it; a class that is not listed stands for itself. With ``captions`` the
     values are the vocabulary; empty: every word of the training captions with at least four letters."""
@@ -76,7 +78,21 @@ class DirectionWordsSpec(Spec):
     """Multiplies the embeddings."""
 
 
-PrepareSpec = Annotated[InputStatisticsSpec | DirectionWordsSpec, Field(discriminator="type")]
+class WordSpanSpec(Spec):
+    """Start linear layers of the connector inside the span of words, so that nothing orthogonal must be unlearnt.
+
+    For the embeddings ``E`` (C, D) and the deviation ``s`` of all embeddings: weight ``gain E^T R / (s sqrt(n))`` with
+    ``R`` normal (C, n inputs), bias ``bias_share mean(E) / s``.
+    """
+
+    type: Literal["word_span"] = "word_span"
+    words: tuple[str, ...]
+    layers: dict[str, PositiveFloat]
+    """Name of the layer below ``connector`` to its gain; all take the same ``R``."""
+    bias_share: NonNegativeFloat = 0.3
+
+
+PrepareSpec = Annotated[InputStatisticsSpec | DirectionWordsSpec | WordSpanSpec, Field(discriminator="type")]
 
 
 class SourceSpec(Spec):
@@ -86,6 +102,8 @@ class SourceSpec(Spec):
     """Records file, relative to the data directory (neutral JSONL)."""
     weight: PositiveFloat = 1.0
     """Fraction of the source that one epoch visits: 0.5 half of it, 2 everything twice."""
+    share: float | None = Field(default=None, gt=0.0, lt=1.0)
+    """Instead of ``weight``: share of an epoch's rows that come from this source; the others keep their weights."""
     tasks: tuple[str, ...] = ()
     """Keep only these question types; empty keeps all."""
     limit: PositiveInt | None = None
@@ -131,7 +149,8 @@ class StageSpec(Spec):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     trainable: tuple[str, ...] = ()
-    """Globs over parameter names below the backbone, e.g. ``connector.*``; each must match something."""
+    """Globs over parameter names below the backbone, e.g. ``connector.*``; each must match something. A leading ``!``
+    takes away again what a glob matches."""
     lora: LoraSpec | None = None
     losses: tuple[LossSpec, ...] = (LmLossSpec(),)
     data: tuple[SourceSpec, ...]
@@ -146,6 +165,8 @@ class StageSpec(Spec):
     packing: Literal["none", "shared_prefix", "length_grouped"] = "none"
     max_row_tokens: PositiveInt | None = None
     """With ``shared_prefix``: answers that would make the row longer are left out of it."""
+    join_rows: bool = False
+    """Lay the rows of a micro-batch behind each other in one sequence, masked from each other: no padding."""
     end_token_share: NonNegativeFloat = Field(default=1.0, le=1.0)
     """Share of one-token answers that also train the end-of-turn token; it is easily learnt, and each costs a token."""
     learning_rate: PositiveFloat
@@ -168,6 +189,8 @@ class StageSpec(Spec):
             raise ValueError("nothing trains: give trainable globs or a lora")
         if not self.losses or not self.data:
             raise ValueError("a stage needs at least one loss and one data source")
+        if all(source.share is not None for source in self.data) or sum(s.share or 0.0 for s in self.data) >= 1.0:
+            raise ValueError("shares must leave a rest, and one data source without a share to fill it")
         types = [loss.type for loss in self.losses]
         if len(set(types)) != len(types):
             raise ValueError("each loss type may be given once")

@@ -44,7 +44,8 @@ def run_stage(session: Session, index: int) -> dict[str, Any]:
     summary = _finished(folder / DONE)
     if summary is None or stage.prepare:
         vision = session.vision(index)
-        prepare(session.system, stage.prepare, vision.store, session.digests(index))
+        seed = session.recipe.stage_seed(index)
+        prepare(session.system, stage.prepare, vision.store, session.digests(index), seed)
     if summary is None:
         summary = _train(session, index, vision, report)
         with checkpoints.atomic_folder(folder / DONE) as done:

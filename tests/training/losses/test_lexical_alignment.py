@@ -12,7 +12,6 @@ from geoprose.training.losses.lexical_alignment import (
     lexical_alignment,
     lexical_alignment_captions,
     lexical_readout,
-    normalised,
 )
 
 
@@ -37,12 +36,6 @@ def test_unlabelled_tokens_do_not_count() -> None:
     assert tokens.grad is not None
     assert tokens.grad[0, 1].abs().sum() == 0
     assert tokens.grad[0, 0].abs().sum() > 0
-
-
-def test_normalised_shares_and_weights() -> None:
-    shares, weights = normalised(torch.tensor([[[0.25, 0.25], [0.0, 0.0]]]))
-    assert torch.allclose(shares, torch.tensor([[[0.5, 0.5], [0.0, 0.0]]]))
-    assert torch.allclose(weights, torch.tensor([[0.5, 0.0]]))
 
 
 def test_readout_by_hand() -> None:

@@ -38,22 +38,23 @@ def test_cells_may_be_flat_or_nested() -> None:
 def test_targets_follow_the_rows() -> None:
     cells = [{"a": 1.0}, {"b": 1.0}, {"a": 0.5, "b": 0.25}, {}]
     targets = cell_targets(_unit(_sample(cells)), ("a", "b"), np.eye(4, dtype=np.float32))
-    assert targets.tolist() == [[[1.0, 0.0], [0.0, 1.0], [0.5, 0.25], [0.0, 0.0]]]
+    expected = [[[1.0, 0.0, 1.0], [0.0, 1.0, 1.0], [2 / 3, 1 / 3, 0.75], [0.0, 0.0, 0.0]]]
+    assert np.allclose(targets, expected)
 
 
 def test_coarse_cells_are_repeated_and_fine_ones_averaged() -> None:
     cells = [{"a": 1.0}, {"b": 1.0}, {"a": 1.0}, {"b": 1.0}]
     fine = cell_targets(_unit(_sample(cells)), ("a", "b"), np.eye(16, dtype=np.float32))[0]
-    assert fine.reshape(4, 4, 2)[:, :2, 0].min() == 1.0
-    assert fine.reshape(4, 4, 2)[:, 2:, 1].min() == 1.0
+    assert fine.reshape(4, 4, 3)[:, :2, 0].min() == 1.0
+    assert fine.reshape(4, 4, 3)[:, 2:, 1].min() == 1.0
     coarse = cell_targets(_unit(_sample(cells)), ("a", "b"), np.eye(1, dtype=np.float32))[0]
-    assert coarse.tolist() == [[0.5, 0.5]]
+    assert coarse.tolist() == [[0.5, 0.5, 1.0]]
 
 
 def test_two_images_take_their_own_cells() -> None:
     sample = _sample([{"a": 1.0}, {"b": 1.0}], ("a.png", "b.png"))
     targets = cell_targets(_unit(sample), ("a", "b"), np.eye(1, dtype=np.float32))
-    assert targets.tolist() == [[[1.0, 0.0]], [[0.0, 1.0]]]
+    assert targets.tolist() == [[[1.0, 0.0, 1.0]], [[0.0, 1.0, 1.0]]]
 
 
 @pytest.mark.parametrize("cells", [[], [{"a": 1.0}] * 2, [{"a": 1.0}] * 9])
@@ -75,7 +76,18 @@ def test_a_connector_may_say_what_its_tokens_cover() -> None:
 
     cells = [{"a": 1.0}, {"b": 1.0}, {"a": 1.0}, {"a": 1.0}]
     targets = cell_targets(_unit(_sample(cells)), ("a", "b"), token_cover(Pooled(), 1))
-    assert targets.tolist() == [[[0.75, 0.25]]]
+    assert targets.tolist() == [[[0.75, 0.25, 1.0]]]
+
+
+def test_a_contrast_shows_what_lies_more_on_its_side() -> None:
+    north_minus_south = np.array([[0.5, 0.5, -0.5, -0.5]], dtype=np.float32)
+    cells = [{"a": 1.0}, {"a": 1.0}, {"b": 1.0}, {"a": 0.5, "b": 0.5}]
+    targets = cell_targets(_unit(_sample(cells)), ("a", "b"), north_minus_south)[0]
+    assert targets.tolist() == [
+        [1.0, 0.0, 1.0]
+    ]  # a: 1 - 0.25 = 0.75, b: -0.75 is clipped; weight 3 * 0.75 clipped to 1
+    same = cell_targets(_unit(_sample([{"a": 1.0}] * 4)), ("a", "b"), north_minus_south)[0]
+    assert same[0].tolist() == pytest.approx([0.0, 0.0, 0.05])
 
 
 def test_caption_words() -> None:

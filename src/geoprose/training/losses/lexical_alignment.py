@@ -30,20 +30,6 @@ if TYPE_CHECKING:
 
     from geoprose.data.collator import Row
 
-_READOUT_SCALE = 3.0
-
-
-def normalised(composition_NVC: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the shares of the classes among what is labelled, and how much of each token is labelled.
-
-    ``f_vc = g_vc / sum_c g_vc`` and ``w_v = sum_c g_vc`` (1 where every pixel has a label; where none has, ``f`` is 0).
-
-    Returns:
-        Shares (N, V, C) and weights (N, V).
-    """
-    weights_NV = composition_NVC.sum(-1)
-    return composition_NVC / weights_NV.clamp_min(1e-9).unsqueeze(-1), weights_NV
-
 
 def lexical_alignment(
     visual_tokens_NVD: Tensor,
@@ -153,11 +139,11 @@ class LexicalAlignmentLoss(StageLoss):
         self.deviation = float(system.model.get_input_embeddings().weight.detach().float().std())
         self._cells: dict[tuple[str, ...], np.ndarray] = {}
         if self.uses_cells and spec.readout_weight:
-            start = torch.tensor(_READOUT_SCALE)
+            start = torch.tensor(float(spec.readout_start))
             self.parameters = {"scale": nn.Parameter(start), "bias": nn.Parameter(torch.zeros(len(self.classes)))}
 
     def add_targets(self, row: Row, unit: Any) -> None:
-        """Attach the compositions (images, V, C) or the said words (images, C) of the unit's images."""
+        """Attach shares and weights (images, V, C + 1) or the said words (images, C) of the unit's images."""
         if not self.uses_cells:
             row.targets["lexical"] = caption_words(unit, self.classes)
             return
@@ -166,8 +152,9 @@ class LexicalAlignmentLoss(StageLoss):
         row.targets["lexical"] = self._cells[unit.images]
 
     def num_items(self, batch: Batch) -> float:
-        """Return the labelled tokens (in whole tokens), or the said words."""
-        return float(batch["lexical"].sum())
+        """Return the weight of the tokens (labelled ones, in whole tokens), or the said words."""
+        targets = batch["lexical"][..., -1] if self.uses_cells else batch["lexical"]
+        return float(targets.sum())
 
     def loss_sum(self, model: Any, batch: Batch) -> Tensor:
         """Project the cached features and compare; the language model does not run.
@@ -184,7 +171,7 @@ class LexicalAlignmentLoss(StageLoss):
         embeddings_CD = self.embeddings_CD.to(tokens_NVD.device)
         if not self.uses_cells:
             return lexical_alignment_captions(tokens_NVD, embeddings_CD, batch["lexical"] > 0, self.spec.temperature)
-        shares_NVC, weights_NV = normalised(batch["lexical"])
+        shares_NVC, weights_NV = batch["lexical"][..., :-1], batch["lexical"][..., -1]
         targets_NVD = shares_NVC @ embeddings_CD
         loss = lexical_alignment(tokens_NVD, targets_NVD, weights_NV, self.spec.distance, self.scale)
         if self.parameters:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _WORD = re.compile(r"[a-z]+")
 _MIN_LETTERS = 4
 _MAX_VOCABULARY = 2000
+_CONTRAST_GAIN, _CONTRAST_FLOOR = 3.0, 0.05
 _COMMON = frozenset(
     [
         "with",
@@ -78,7 +79,8 @@ def cells_of(sample: Sample) -> list[dict[str, float]]:
 def token_cover(connector: Any, num_visual_tokens: int) -> np.ndarray:
     """Return which share of each visual token comes from which cell of the token grid, (V, S * S).
 
-    A connector whose tokens are not one a cell says so with a method ``token_cover() -> Tensor``.
+    A connector whose tokens are not one a cell says so with a method ``token_cover() -> Tensor``; a negative share
+    stands for a contrast, such as the north half minus the south half.
 
     Raises:
         DataError: If the tokens are not a square grid and the connector does not say what they cover.
@@ -93,10 +95,12 @@ def token_cover(connector: Any, num_visual_tokens: int) -> np.ndarray:
 
 
 def cell_targets(unit: Any, classes: Sequence[str], cover_VS: np.ndarray) -> np.ndarray:
-    """Return the class fractions below each visual token, (images, V, C).
+    """Return the class shares each visual token should show and the token's weight, (images, V, C + 1).
 
     The cells of an image are a square grid. It is resampled to the grid of tokens by area: finer cells are averaged,
-    coarser ones repeated.
+    coarser ones repeated. Let ``g = cover @ cells``. A token that covers cells takes the shares ``g / sum(g)`` with
+    weight ``sum(g)``, how much of it is labelled. A contrast takes the classes that lie more on its positive side,
+    ``max(g, 0)`` normalised, with weight ``3 sum(max(g, 0))`` clipped to 0.05..1: no contrast, nothing to say.
 
     Raises:
         DataError: If no sample of the unit has cells for its images, or the grids do not divide.
@@ -107,11 +111,20 @@ def cell_targets(unit: Any, classes: Sequence[str], cover_VS: np.ndarray) -> np.
         if cells and len(cells) % num_images == 0:
             rows = np.array([[cell.get(name, 0.0) for name in classes] for cell in cells], dtype=np.float32)
             grids = rows.reshape(num_images, -1, len(classes))
-            return np.stack([cover_VS @ _resample(grid, cover_VS.shape[1], sample.id) for grid in grids])
+            return np.stack([_token_targets(_resample(g, cover_VS.shape[1], sample.id), cover_VS) for g in grids])
     raise DataError(
         f"Sample {unit.samples[0].id} has no meta['cell_composition'] for its images. "
         "Use supervision: captions, or data with dense labels."
     )
+
+
+def _token_targets(cells_SC: np.ndarray, cover_VS: np.ndarray) -> np.ndarray:
+    shown_VC = np.clip(cover_VS @ cells_SC, 0.0, None)
+    total_V = shown_VC.sum(-1)
+    is_contrast_V = (cover_VS < 0).any(-1)
+    weight_V = np.where(is_contrast_V, np.clip(_CONTRAST_GAIN * total_V, _CONTRAST_FLOOR, 1.0), total_V)
+    shares_VC = shown_VC / np.maximum(total_V, 1e-6)[:, None]
+    return np.concatenate([shares_VC, weight_V[:, None]], axis=-1).astype(np.float32)
 
 
 def _resample(cells_PC: np.ndarray, num_tokens: int, sample_id: str) -> np.ndarray:

@@ -1,0 +1,91 @@
+"""From records to micro-batches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+
+from geoprose.core.errors import DataError
+from geoprose.core.types import Message, Sample
+from geoprose.data.mixture import units_of
+from geoprose.data.neutral import write_samples
+from geoprose.systems.build import build_system
+from geoprose.training.batches import LoadedSource, StageBatches, Vision, build_mixture, data_hashes, load_source
+from geoprose.training.images import ImageScan
+from geoprose.training.losses.lm import LmLoss
+from geoprose.training.spec import LmLossSpec, SourceSpec, StageSpec
+from tests.fixtures.training import stage, write_tiny_data
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_data(tmp_path_factory.mktemp("data"), 4)
+
+
+def test_filters(data: Path, tmp_path: Path) -> None:
+    everything = load_source(SourceSpec(path="train.jsonl"), data)
+    assert len(everything.samples) == 18
+    presence = load_source(SourceSpec(path="train.jsonl", tasks=("presence",), limit=5), data)
+    assert [sample.task for sample in presence.samples] == ["presence"] * 5
+    with pytest.raises(DataError, match="min_images"):
+        load_source(SourceSpec(path="train.jsonl", min_images=2), data)
+    with pytest.raises(DataError, match="--data"):
+        load_source(SourceSpec(path="train.jsonl"), tmp_path)
+    assert len(data_hashes([everything])["train.jsonl"]) == 64
+
+
+def test_unreadable_images_take_their_samples_along(data: Path) -> None:
+    source = load_source(SourceSpec(path="train.jsonl"), data)
+    left = source.without({data / "images" / "1.png": "broken"})
+    assert {image for sample in left.samples for image in sample.images} == {f"images/{i}.png" for i in (0, 2, 3)}
+
+
+def test_shares_of_an_epoch(data: Path, tmp_path: Path) -> None:
+    pairs = [
+        Sample(str(i), (f"{i}.png", "b.png"), (Message("user", "<image>\n<image>\nQ"), Message("assistant", "A")))
+        for i in range(7)
+    ]
+    write_samples(pairs, tmp_path / "pairs.jsonl")
+    spec = StageSpec.model_validate(
+        stage(packing="shared_prefix", data=[{"path": "train.jsonl"}, {"path": "pairs.jsonl", "share": 0.6}])
+    )
+    loaded = [load_source(spec.data[0], data), load_source(spec.data[1], tmp_path)]
+    mixture = build_mixture(spec, loaded, seed=0)
+    assert [source.num_slots for source in mixture.sources] == [4, 6]
+
+
+def test_lengths_are_known_without_decoding_images(data: Path, tmp_path: Path) -> None:
+    system: Any = build_system("demo", scale="tiny")
+    spec = StageSpec.model_validate(stage(packing="length_grouped"))
+    source = load_source(spec.data[0], data)
+    source = LoadedSource(
+        source.spec, source.samples, tmp_path, source.records_path
+    )  # there is no image below tmp_path
+    mixture = build_mixture(spec, [source], seed=0)
+    vision = Vision(ImageScan({}, {}), None, is_blank=False)
+    batches = StageBatches(spec, system, mixture, vision, [LmLoss(LmLossSpec(), system, ())])
+    assert len(batches.plan.micro_batch(0)) == 2
+    with pytest.raises(DataError, match="does not exist"):
+        batches[0]
+
+
+def test_blank_pictures_need_no_file(data: Path) -> None:
+    system: Any = build_system("demo", scale="tiny")
+    spec = StageSpec.model_validate(stage(packing="shared_prefix"))
+    source = load_source(spec.data[0], data)
+    vision = Vision(ImageScan({}, {}), None, is_blank=True)
+    losses = [LmLoss(LmLossSpec(), system, ())]
+    batches = StageBatches(spec, system, build_mixture(spec, [source], seed=0), vision, losses)
+    batch = batches[0]
+    assert torch.equal(batch["pixel_values"][0], batch["pixel_values"][1])
+    num_placeholders = int((batch["input_ids"] == system.model.config.image_token_id).sum())
+    assert num_placeholders == 2 * system.processor.num_visual_tokens
+    assert torch.equal(batches[3]["input_ids"], batches[3]["input_ids"])
+    with pytest.raises(IndexError):
+        batches[len(batches)]
+    assert len(units_of(source.samples, "r")) == 18

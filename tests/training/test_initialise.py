@@ -1,0 +1,70 @@
+"""What a stage sets before its first step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from geoprose.core.errors import ConfigError
+from geoprose.systems.build import build_system
+from geoprose.training.initialise import interpolate_words, prepare, set_direction_words, set_word_span
+from geoprose.training.losses.supervision import word_embeddings
+from geoprose.training.spec import DirectionWordsSpec, InputStatisticsSpec, WordSpanSpec
+
+
+@pytest.fixture(scope="module")
+def system() -> Any:
+    return build_system("demo", scale="tiny")
+
+
+def test_words_are_spread_evenly() -> None:
+    spread = interpolate_words(torch.tensor([[0.0], [3.0]]), 4)
+    assert spread.flatten().tolist() == [0.0, 1.0, 2.0, 3.0]
+    assert interpolate_words(torch.tensor([[0.0], [3.0], [4.0]]), 5).flatten().tolist() == [0.0, 1.5, 3.0, 3.5, 4.0]
+    assert interpolate_words(torch.tensor([[2.0]]), 3).flatten().tolist() == [2.0, 2.0, 2.0]
+
+
+def test_corners_point_to_their_words(system: Any) -> None:
+    set_direction_words(system, DirectionWordsSpec())
+    vectors = system.model.model.connector.position_vectors.detach()
+    grid_side = round(len(vectors) ** 0.5)
+    if grid_side**2 != len(vectors):
+        pytest.skip("this connector's tokens are not a grid; the recipe lists their words")
+    north, south, west, east = word_embeddings(system, ["north", "south", "west", "east"]).float()
+    expected = (north - south) / 2 + (west - east) / 2
+    torch.testing.assert_close(vectors[0], expected)
+    torch.testing.assert_close(vectors.mean(0), torch.zeros_like(expected), atol=1e-6, rtol=0)
+
+
+def test_tokens_take_the_mean_of_their_words(system: Any) -> None:
+    count = len(system.model.model.connector.position_vectors)
+    words = (("north", "west"), *[("ice",)] * (count - 1))
+    set_direction_words(system, DirectionWordsSpec(tokens=words, scale=0.5))
+    first = system.model.model.connector.position_vectors[0].detach()
+    torch.testing.assert_close(first, 0.5 * word_embeddings(system, ["north", "west"]).float().mean(0))
+    with pytest.raises(ConfigError, match="lists 1 tokens"):
+        set_direction_words(system, DirectionWordsSpec(tokens=(("north",),)))
+
+
+def test_word_span(system: Any) -> None:
+    connector = system.model.model.connector
+    name = next(n for n, p in connector.named_modules() if isinstance(p, torch.nn.Linear) and p.in_features == 32)
+    step = WordSpanSpec(words=("water", "ice"), layers={name: 2.0}, bias_share=0.5)
+    set_word_span(system, step, seed=3)
+    layer = connector.get_submodule(name)
+    words = word_embeddings(system, ["water", "ice"]).float()
+    assert torch.linalg.matrix_rank(layer.weight.detach(), tol=1e-4) == 2
+    stacked = torch.cat([words, layer.weight.detach().T])
+    assert torch.linalg.matrix_rank(stacked, tol=1e-3) == 2, "nothing lies outside the span of the words"
+    with pytest.raises(ConfigError, match="layer"):
+        set_word_span(system, WordSpanSpec(words=("ice",), layers={"nowhere": 1.0}), seed=0)
+
+
+def test_what_a_connector_lacks_is_refused(system: Any) -> None:
+    plain = build_system("llava-1.5", scale="tiny")
+    with pytest.raises(ConfigError, match="position_grid"):
+        set_direction_words(plain, DirectionWordsSpec())
+    with pytest.raises(ConfigError, match="frozen"):
+        prepare(system, [InputStatisticsSpec()], None, [])
