@@ -91,8 +91,8 @@ def render_specs() -> dict[str, str]:
         "recipe-spec.md": _spec_page(
             "Recipe",
             "What a YAML file for `geoprose train` may say. Beside these keys: `extends: NAME` lays the file over "
-            "another recipe, and `stage_changes` maps the name of one of its stages to a difference, or to null to drop "
-            "it.",
+            "another recipe, and `stage_changes` maps the name of one of its stages to a difference, or to null to "
+            "drop it.",
             RecipeSpec,
         ),
         "task-spec.md": _spec_page("Task", "What a YAML file for `geoprose evaluate --task` may say.", TaskSpec),

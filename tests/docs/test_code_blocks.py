@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-
+from tests.fixtures.datasets import clean_dataset, make_sample
 from tests.fixtures.make_scene import make_scene
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from geoprose.data.llava import write_llava
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```python\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
@@ -23,20 +22,23 @@ PAGES = sorted(
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with the files that the blocks name: port.tif and runs/demo/system (a tiny system)."""
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that the blocks name: port.tif, a tiny system, a LLaVA file."""
     from geoprose.systems.build import build_system
     from geoprose.systems.save import save_system
 
     folder = tmp_path_factory.mktemp("workshop")
     make_scene(folder / "port.tif", width=256, height=256, bands=3, crs="EPSG:32631", dtype="uint8")
-    save_system(build_system("demo", scale="tiny"), folder / "runs" / "demo" / "system")
-    yield folder
+    save_system(build_system("demo", scale="tiny"), folder / "runs" / "demo" / "train" / "system")
+    clean_dataset(folder / "harbours")
+    write_llava([make_sample(0)], folder / "harbours" / "train.json")
+    return folder
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_blocks_of_the_page_run(page: str, workshop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(workshop)
+    monkeypatch.setattr("sys.path", [*sys.path])  # a block may add its folder
     namespace: dict[str, object] = {}
     for block in BLOCK.findall((ROOT / page).read_text()):
         exec(compile(block, page, "exec"), namespace)

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "geoprose"
 TESTS = ROOT / "tests"
-FREE_TEST_FOLDERS = {"fixtures", "house", "parity", "invariants", "golden", "e2e", "docs"}
+FREE_TEST_FOLDERS = {"fixtures", "house", "parity", "invariants", "golden", "e2e", "docs", "examples"}
 BANNED_WORDS = ("granule", "projector", "large_model", "small_model", "img_feature", "image_token_embed")
 BANNED_IDENTIFIERS = re.compile(rf"(^|_)({'|'.join(BANNED_WORDS)})(_|$)")
 
