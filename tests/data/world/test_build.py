@@ -152,7 +152,7 @@ def test_turned_training_tiles_have_true_answers_and_no_north(inputs, tmp_path):
     located = next(sample for sample in augmented if sample.task == "location")
     x_px, y_px = (int(part[1:]) for part in str(located.meta["tile"]).split("_")[:2])
     tile = np.rot90(labels[y_px : y_px + 32, x_px : x_px + 32][:, ::-1], 1)
-    name = located.messages[0].text.removeprefix("<image>\nWhere is ").removesuffix("?")
+    name = located.messages[0].text.removeprefix("<image>\nLocate ")
     rows, columns = np.nonzero(tile == class_index(name))
     offset = {"north": 15.5 - rows.mean(), "south": rows.mean() - 15.5}
     offset |= {"west": 15.5 - columns.mean(), "east": columns.mean() - 15.5}

@@ -70,7 +70,7 @@ def test_location_follows_the_class_around_the_tile(turn, direction):
     if turn == 4:
         labels = labels[:, ::-1]
     facts = facts_of(Tile(0, 0, SIDE, ""), np.ascontiguousarray(labels))
-    assert _asked(single.location, facts)["Where is water?"] == direction
+    assert _asked(single.location, facts)["Locate water"] == direction
 
 
 def test_location_skips_corners_and_centres():
@@ -79,11 +79,11 @@ def test_location_skips_corners_and_centres():
     centre = np.full((SIDE, SIDE), class_index("grass"), np.uint8)
     centre[16:48, 16:48] = class_index("water")
     for labels in (corner, centre):
-        assert "Where is water?" not in _asked(single.location, facts_of(Tile(0, 0, SIDE, ""), labels))
+        assert "Locate water" not in _asked(single.location, facts_of(Tile(0, 0, SIDE, ""), labels))
 
 
 def test_location_skips_what_covers_almost_everything():
-    assert "Where is grass?" not in _asked(single.location, _columns(water=16))  # grass covers three quarters
+    assert "Locate grass" not in _asked(single.location, _columns(water=16))  # grass covers three quarters
 
 
 @pytest.mark.parametrize(

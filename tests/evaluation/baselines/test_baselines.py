@@ -15,6 +15,7 @@ from geoprose.data.world.margins import Margins
 from geoprose.data.world.pairs import two_tile
 from geoprose.data.world.questions import RULES
 from geoprose.data.world.tiles import GRID, Tile, TileFacts, facts_of
+from geoprose.data.world.wording import QUESTIONS
 from geoprose.evaluation.baselines.composition import colour_baseline, colour_features, fit_ridge
 from geoprose.evaluation.baselines.majority import majority_answers
 from geoprose.evaluation.baselines.shuffled import derangement, shuffled_images
@@ -114,8 +115,8 @@ def test_every_question_gets_an_answer_even_for_absent_classes() -> None:
     cells[..., 0] = 1.0
     known = predicted_facts("only-water", cells)
     for name in NAMES:
-        for task, question in (("location", "Where is {a}?"), ("amount", "How much {a}?"), ("box", "Box of {a}?")):
-            assert answer_symbolically(task, question.format(a=name), [known], Thresholds())
+        for task in ("location", "amount", "box"):
+            assert answer_symbolically(task, QUESTIONS[task].format(a=name), [known], Thresholds())
     assert answer_symbolically("presence", "Any unicorns?", [known], Thresholds()) == ""
     assert answer_symbolically("riddle", "Any water?", [known], Thresholds()) == ""
 

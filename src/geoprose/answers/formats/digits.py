@@ -1,7 +1,7 @@
-"""Four digits, ``x1 y1 x2 y2`` without separators, each a ninth of the chip: ``2059``.
+"""Four digits, ``x1 y1 x2 y2`` without separators, each an eighth of the chip: ``2058``.
 
 The fewest tokens a box can have: four where a tokenizer spells digits one by one, against 14 to 22 for the published
-formats. For very small language models and coarse boxes: a corner is off by up to an eighteenth of the chip.
+formats. For very small language models and coarse boxes: a corner is off by up to a sixteenth of the chip.
 """
 
 from __future__ import annotations
@@ -43,5 +43,5 @@ DIGITS = BoxCodec(
     name="digits",
     source="geoprose, shortest spelling for the demo system",
     grammar=DigitsGrammar(),
-    scale=9.0,
+    scale=8.0,
 )

@@ -28,6 +28,7 @@ class Candidate:
         accepted: Every answer scored as right.
         facts: The tiles asked about, in the order of the pictures.
         box_px: ``(x_min, y_min, x_max, y_max)`` in tile pixels where the answer is a box.
+        stratum: What to balance over where answers hardly repeat, such as the quarter a box lies in; else the answer.
         weight: How often to draw this question in training, relative to others.
     """
 
@@ -37,6 +38,7 @@ class Candidate:
     accepted: tuple[str, ...]
     facts: tuple[TileFacts, ...]
     box_px: tuple[int, int, int, int] | None = None
+    stratum: str = ""
     weight: float | None = None
 
     @property
@@ -78,7 +80,7 @@ class _Wording:
         ready = {name: self._next(name, used) for name in sorted(self._by_answer)}
         for name in [name for name, candidate in ready.items() if candidate is None and not self._taken[name]]:
             del self._by_answer[name]  # never taken: its tiles are all used up, so it is no answer of this wording
-        if len(self._by_answer) < MIN_ANSWERS and self._quota.round_over == "answers":
+        if len(self._by_answer) < MIN_ANSWERS:
             return []
         exhausted = [self._taken[name] for name in self._by_answer if ready[name] is None]
         limit = self._limit(exhausted)
@@ -106,8 +108,7 @@ class _Wording:
 def _wordings(candidates: Iterable[Candidate], quota: Quota, seed: int) -> dict[str, _Wording]:
     groups: dict[str, dict[str, list[Candidate]]] = defaultdict(lambda: defaultdict(list))
     for candidate in candidates:
-        key = candidate.answer if quota.round_over == "answers" else ""
-        groups[candidate.question][key].append(candidate)
+        groups[candidate.question][candidate.stratum or candidate.answer].append(candidate)
     return {
         text: _Wording({answer: _hashed(items, seed) for answer, items in by_answer.items()}, quota)
         for text, by_answer in groups.items()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geoprose.core.version import __version__
 from geoprose.core.files import sha256_file
+from geoprose.core.version import __version__
 from geoprose.data.card import DataCard, DataSource, describe_samples, hash_files
 from geoprose.data.world.classes import CLASSES
 from geoprose.data.world.records import shares

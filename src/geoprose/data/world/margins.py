@@ -40,7 +40,7 @@ class Margins(Spec):
     """Box: smallest region, in blocks (a sixteenth of the side each)."""
     box_second: float = Field(default=0.5, ge=0, le=1)
     """Box: largest share of the region's size that the second region of the class may have."""
-    box_max: float = Field(default=0.75, ge=0, le=1)
+    box_max: float = Field(default=0.5, ge=0, le=1)
     """Box: largest share of the tile inside the box; a box around everything asks for nothing."""
     caption_lead: float = Field(default=0.10, ge=0, le=1)
     """Caption: lead of the largest class over the second."""

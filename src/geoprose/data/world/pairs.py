@@ -17,14 +17,11 @@ if TYPE_CHECKING:
     from geoprose.data.world.margins import Margins
     from geoprose.data.world.tiles import TileFacts
 
-PARTNERS = 2
-"""Pairs drawn per tile; each gives a question for every class in which the two clearly differ."""
 
-
-def two_tile(survey: Sequence[TileFacts], margins: Margins, seed: int) -> Iterator[Candidate]:
-    """Pair every tile with others of its split and ask about the classes in which they clearly differ."""
+def two_tile(survey: Sequence[TileFacts], margins: Margins, seed: int, partners: int = 2) -> Iterator[Candidate]:
+    """Pair every tile with up to ``partners`` others and ask about every class in which the two clearly differ."""
     for position, facts in enumerate(survey):
-        for partner in _partners(position, len(survey), seed):
+        for partner in _partners(position, len(survey), seed, partners):
             other = survey[partner]
             lead_C = facts.fractions_C - other.fractions_C
             for index in np.flatnonzero(np.abs(lead_C) >= margins.pair_lead).tolist():
@@ -33,8 +30,8 @@ def two_tile(survey: Sequence[TileFacts], margins: Margins, seed: int) -> Iterat
                 yield Candidate("two_tile", question, answer, (answer,), (facts, other))
 
 
-def _partners(position: int, total: int, seed: int) -> list[int]:
-    """Return up to `PARTNERS` other positions, drawn by a hash so that they depend on nothing but their arguments."""
-    digest = hashlib.shake_256(f"{seed}|{position}".encode()).digest(4 * PARTNERS)
-    drawn = {int.from_bytes(digest[start : start + 4], "big") % total for start in range(0, 4 * PARTNERS, 4)}
+def _partners(position: int, total: int, seed: int, count: int) -> list[int]:
+    """Return up to ``count`` other positions, drawn by a hash so that they depend on nothing but their arguments."""
+    digest = hashlib.shake_256(f"{seed}|{position}".encode()).digest(4 * count)
+    drawn = {int.from_bytes(digest[start : start + 4], "big") % total for start in range(0, 4 * count, 4)}
     return sorted(drawn - {position})

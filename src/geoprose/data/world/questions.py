@@ -42,11 +42,11 @@ def scored_questions(survey: Sequence[TileFacts], settings: WorldSettings) -> li
 
 
 def training_questions(survey: Sequence[TileFacts], settings: WorldSettings) -> list[Candidate]:
-    """Return every question about one tile and a balanced choice of pairs, each with its weight for drawing."""
+    """Return every question about every tile and about one pair per tile, each with its weight for drawing."""
     shown = [facts if turn == 0 else turned_facts(facts, turn) for facts in survey for turn in settings.train_turns]
     every = [item for task in TASKS if task != "two_tile" for item in _candidates(task, shown, settings)]
-    pairs = choose(_candidates("two_tile", shown, settings), settings.train_pairs, settings.seed)
-    return with_weights(every + pairs)
+    pairs = two_tile(shown, settings.margins, settings.seed, settings.train_partners)
+    return with_weights([*every, *pairs])
 
 
 def _candidates(task: str, shown: Sequence[TileFacts], settings: WorldSettings) -> Iterable[Candidate]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import PositiveInt
 
 from geoprose.core.spec import Spec
@@ -22,8 +20,6 @@ class Quota(Spec):
     """With ``is_even``: an answer may be taken this often even if a rarer answer of its wording may not."""
     per_answer: PositiveInt | None = None
     """Upper limit per wording and answer."""
-    round_over: Literal["answers", "wordings"] = "answers"
-    """Whether a round takes one of every answer of a wording, or, where answers hardly repeat, one of every wording."""
 
 
 EVAL_QUOTAS: dict[str, Quota] = {
@@ -34,9 +30,7 @@ EVAL_QUOTAS: dict[str, Quota] = {
     "amount": Quota(total=130),
     "list": Quota(total=110, is_even=False),
     "two_tile": Quota(total=130),
-    "box": Quota(total=110, is_even=False, round_over="wordings"),
+    "box": Quota(total=110, is_even=False),
     "caption": Quota(total=110, is_even=False),
 }
 """For validation and test. A free answer (list, box, caption) has no rarest one: each distinct one gets its turn."""
-TRAIN_PAIRS = Quota(total=1600)
-"""Training takes every question about one tile, weighted; only pairs are drawn, for there is no end of them."""

@@ -107,4 +107,6 @@ def _candidate(facts: TileFacts, name: str, shares: tuple[float, float, float, f
     x_min, y_min, x_max, y_max = (round(side * value) for value in shares)
     answer = format_boxes([Box(x_min, y_min, x_max, y_max)], wording.BOX_CODEC, (side, side))
     question = wording.QUESTIONS["box"].format(a=name)
-    return Candidate("box", question, answer, (answer,), (facts,), box_px=(x_min, y_min, x_max, y_max))
+    # Boxes hardly repeat; what a wording must not give away is the quarter of the tile that holds the centre.
+    quarter = ("south" if y_min + y_max > side else "north") + ("east" if x_min + x_max > side else "west")
+    return Candidate("box", question, answer, (answer,), (facts,), box_px=(x_min, y_min, x_max, y_max), stratum=quarter)

@@ -6,7 +6,7 @@ from pydantic import Field, PositiveInt
 
 from geoprose.core.spec import Spec
 from geoprose.data.world.margins import Margins
-from geoprose.data.world.quotas import EVAL_QUOTAS, TRAIN_PAIRS, Quota
+from geoprose.data.world.quotas import EVAL_QUOTAS, Quota
 
 
 class ColumnBand(Spec):
@@ -53,5 +53,5 @@ class WorldSettings(Spec):
     """How clear a case must be to be asked about."""
     eval_quotas: dict[str, Quota] = EVAL_QUOTAS
     """Number of validation and test questions by type."""
-    train_pairs: Quota = TRAIN_PAIRS
-    """Number of training questions about two tiles."""
+    train_partners: PositiveInt = 1
+    """Pairs drawn per training tile; every question about a pair is kept."""

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from geoprose.data.world.balance import Candidate
 
 TYPE_WEIGHTS: dict[str, float] = {
-    "presence": 1.0,
-    "dominant": 1.0,
-    "comparison": 1.2,
-    "location": 1.5,
-    "amount": 1.5,
+    "presence": 0.8,
+    "dominant": 0.8,
+    "comparison": 1.0,
+    "location": 2.0,
+    "amount": 2.0,
     "list": 0.8,
-    "box": 1.5,
+    "box": 2.0,
     "caption": 0.8,
     "two_tile": 1.0,
 }

@@ -1,6 +1,8 @@
 """The words of the questions and answers, as data.
 
 Short on purpose: a small language model spends its few training steps on what it sees, not on how the question is put.
+The place is asked for without a question mark, so that the class is the last word before the answer: the model can then
+look for that class among the visual tokens.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ QUESTIONS: dict[str, str] = {
     "presence": "Any {a}?",
     "dominant": "Main cover?",
     "comparison": "More {a} or {b}?",
-    "location": "Where is {a}?",
+    "location": "Locate {a}",
     "amount": "How much {a}?",
     "list": "List covers.",
     "two_tile": "Which has more {a}?",
@@ -34,4 +36,4 @@ CAPTION_WORDS = ("all", "mostly", "some", NORTH, SOUTH, EAST, WEST)
 """Words of a caption that carry meaning, beside the class names."""
 
 BOX_CODEC = "digits"
-"""Four digits, ninths of the side: boxes lie on a grid of sixteenths, so little is lost, and a box is four tokens."""
+"""Four digits, eighths of the side: boxes lie on a grid of sixteenths, so little is lost, and a box is four tokens."""
