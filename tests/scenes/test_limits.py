@@ -38,9 +38,9 @@ def test_a_sparse_giant_is_refused_before_decoding(tmp_path, block):
             message, seconds = cpu_seconds(lambda options=options: scene.read(**options))
             assert "above the limit" in message
             assert seconds < 0.2
-        message, seconds = cpu_seconds(lambda: scene.read(window=(0, 0, 512, 512)))
-        assert "are empty" in message
-        assert seconds < 0.5
+        started = time.process_time()
+        assert scene.read(window=(0, 0, 512, 512)).pixels_CHW.shape == (4, 512, 512)
+        assert time.process_time() - started < 0.5
 
 
 def test_a_window_of_a_sparse_giant_is_read(tmp_path):

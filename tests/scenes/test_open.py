@@ -9,20 +9,8 @@ from geoprose.scenes.safe_gdal import rasterio
 from geoprose.scenes.window import Window
 from tests.fixtures.make_scene import make_picture, make_scene
 
-DTYPES = [
-    "uint8",
-    "int8",
-    "uint16",
-    "int16",
-    "uint32",
-    "int32",
-    "uint64",
-    "int64",
-    "float32",
-    "float64",
-    "complex64",
-    "complex128",
-]
+DTYPES = ["uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64"]
+DTYPES += ["complex64", "complex128"]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -45,19 +46,19 @@ class Layer:
     scale_y: float
     validity: Validity
 
-    @property
+    @cached_property
     def block_shape(self) -> tuple[int, int]:
         """Rows and columns of a tile or strip."""
         rows, columns = self.dataset.block_shapes[0]
         return min(int(rows), self.dataset.height), min(int(columns), self.dataset.width)
 
-    @property
+    @cached_property
     def dtype(self) -> np.dtype[Any]:
         """Data type of the values in memory."""
         name = self.dataset.dtypes[0]
         return np.dtype("complex64" if name == "complex_int16" else name)
 
-    @property
+    @cached_property
     def is_band_interleaved(self) -> bool:
         """Whether each block holds one band only."""
         return bool(self.dataset.count == 1 or self.dataset.interleaving != rasterio.enums.Interleaving.pixel)
@@ -96,13 +97,12 @@ def decode(layer: Layer, request: Request, limits: ReadLimits) -> Decoded:
     Raises:
         SceneError: If a limit would be exceeded (before decoding) or the time is over (between chunks).
     """
-    edges_y, edges_x = request.edges(layer)
-    span = _covering(edges_y, edges_x, layer)
-    _check_cost(layer, request, span, limits)
     deadline = Deadline(layer.name, limits.max_seconds)
     is_native = layer.scale_x == layer.scale_y == 1.0
     if is_native and (request.width_px, request.height_px) == (request.window.width, request.window.height):
+        _check_cost(layer, request, request.window, limits)
         return _decode_native(layer, request, deadline)
+    _check_cost(layer, request, _covering(*request.edges(layer), layer), limits)
     if request.resampling == "nearest":
         return _decode_nearest(layer, request, deadline)
     return _decode_area(layer, request, deadline)

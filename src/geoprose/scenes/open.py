@@ -107,8 +107,14 @@ class SceneFile:
         self.georef = GeoRef(tuple(dataset.transform)[:6], crs or None, self.width_px, self.height_px)
         self.gsd_m = _gsd_or_none(self.georef)
         self.nodata = self.validity.nodata[0]
-        self.num_overviews = 0 if self.driver in PICTURE_DRIVERS else len(dataset.overviews(1))
+        # Why not for pictures: the overview of a JPEG may be its EXIF thumbnail, which can show anything.
+        self._factors: list[int] = [] if self.driver in PICTURE_DRIVERS else list(dataset.overviews(1))
         self.palette_NC = _palette(dataset)
+
+    @property
+    def num_overviews(self) -> int:
+        """Number of overviews inside the file."""
+        return len(self._factors)
 
     @property
     def has_overviews(self) -> bool:
@@ -199,12 +205,13 @@ class SceneFile:
         """The coarsest overview that is still at least as fine as the result."""
         window = request.window
         wanted = min(window.width / request.width_px, window.height / request.height_px) * _OVERVIEW_SLACK
-        best = self.full
-        for level in range(self.num_overviews if wanted >= 1.5 else 0):
+        # Contract: factors are rounded up from the true scales, so the slack keeps a level that only just fits.
+        levels = sorted((factor, level) for level, factor in enumerate(self._factors) if factor <= wanted + 0.5)
+        for _, level in reversed(levels):
             layer = self.overview(level)
-            if best.scale_x < layer.scale_x and max(layer.scale_x, layer.scale_y) <= wanted:
-                best = layer
-        return best
+            if max(layer.scale_x, layer.scale_y) <= wanted:
+                return layer
+        return self.full
 
     @contextmanager
     def _reading(self, verb: str) -> Iterator[None]:

@@ -13,6 +13,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_CELLS_AT_ONCE = 16
+
 
 class AreaAverage:
     """Average source pixels over output cells, counting only valid ones, each by the share of it inside the cell.
@@ -83,18 +85,18 @@ def _cells_of(edges: NDArray[np.float64], start: int, length: int) -> tuple[slic
 
 
 def _sum_between(values_NM: NDArray[Any], edges: NDArray[np.float64]) -> NDArray[Any]:
-    """Sum rows between consecutive edges, the rows at the edges by their share; shape (len(edges) - 1, M)."""
-    padded_NM = np.concatenate([values_NM, np.zeros_like(values_NM[:1])])  # an edge may lie at the very end
-    start, end = edges[:-1], edges[1:]
-    first, last = np.ceil(start).astype(np.intp), np.floor(end).astype(np.intp)
-    pairs = np.stack([np.minimum(first, last), last], axis=1).ravel()
-    inner = np.add.reduceat(padded_NM, pairs, axis=0)[::2]
-    inner[first >= last] = 0
-    meets_edge = first <= last  # False: the cell lies inside one row
-    before = np.where(meets_edge, first - start, end - start)
-    after = np.where(meets_edge, end - last, 0.0)
-    at_start, at_end = padded_NM[np.maximum(first - 1, 0)], padded_NM[last]
-    return np.asarray(inner + before[:, None] * at_start + after[:, None] * at_end)
+    """Sum rows between consecutive edges, the rows at the edges by their share; shape (len(edges) - 1, M).
+
+    A product with the matrix of shares, a few cells at a time because only a narrow band of it is not zero.
+    """
+    sums_nM = np.empty((len(edges) - 1, values_NM.shape[1]), dtype=values_NM.dtype)
+    for start in range(0, len(sums_nM), _CELLS_AT_ONCE):
+        part = edges[start : start + _CELLS_AT_ONCE + 1]
+        first, last = int(np.floor(part[0])), int(np.ceil(part[-1]))
+        rows = np.arange(first, last)
+        shares = np.minimum(part[1:, None], rows + 1) - np.maximum(part[:-1, None], rows)
+        sums_nM[start : start + len(part) - 1] = np.maximum(shares, 0.0) @ values_NM[first:last]
+    return sums_nM
 
 
 def nearest_indices(edges: NDArray[np.float64], size: int) -> NDArray[np.intp]:
