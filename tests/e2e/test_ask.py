@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import geopandas
 import numpy as np
 import pytest
-from tests.fixtures.make_scene import make_scene
-from tests.fixtures.taught import BOX_ANSWER, BOX_QUESTION, save_taught
 
 from geoprose.cli.main import main
+from tests.fixtures.make_scene import make_scene
+from tests.fixtures.taught import BOX_ANSWER, BOX_QUESTION, save_taught
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.fixtures.systems import tiny_system
 
 from geoprose.core.errors import ConfigError, PresetError, TaskError
 from geoprose.core.types import GeoRef, Message, Sample
@@ -24,6 +23,7 @@ from geoprose.evaluation.predictions import read_predictions
 from geoprose.evaluation.run import EvaluateOptions, evaluate
 from geoprose.evaluation.table import score_table
 from geoprose.evaluation.tasks import TaskSpec, list_tasks, load_task
+from tests.fixtures.systems import tiny_system
 
 if TYPE_CHECKING:
     from pathlib import Path

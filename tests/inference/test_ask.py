@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.fixtures.make_scene import make_scene
-from tests.fixtures.taught import BOX_ANSWER, BOX_QUESTION, taught_system
 
 from geoprose.core.errors import GeoreferenceError, InputError
 from geoprose.inference.ask import ask
 from geoprose.inference.chip import MAX_SIDE_PX, read_chip
+from tests.fixtures.make_scene import make_scene
+from tests.fixtures.taught import BOX_ANSWER, BOX_QUESTION, taught_system
 
 if TYPE_CHECKING:
     from pathlib import Path

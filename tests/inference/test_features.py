@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from tests.fixtures.systems import picture, pixels_of, tiny_system
 
 from geoprose.core.errors import DataError
 from geoprose.inference import features as module
 from geoprose.inference.features import FeatureCache, image_key, open_picture
+from tests.fixtures.systems import picture, pixels_of, tiny_system
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from tests.fixtures.systems import conversation, picture, pixels_of, tiny_system
 
 from geoprose.core.errors import InputError
 from geoprose.inference.generate import Request, answer_batch
+from tests.fixtures.systems import conversation, picture, pixels_of, tiny_system
 
 if TYPE_CHECKING:
     from geoprose.systems.build import System
