@@ -26,6 +26,7 @@ VISION_ENCODERS: Registry[type[VisionEncoder]] = Registry(
 CONNECTORS: Registry[type[Connector]] = Registry(
     slot="connector",
     table={
+        "compass_mlp": f"{_PARTS}.connectors.compass:CompassMlpConnector",
         "linear": f"{_PARTS}.connectors.mlp:LinearConnector",
         "mlp": f"{_PARTS}.connectors.mlp:MlpConnector",
         "unshuffle_mlp": f"{_PARTS}.connectors.unshuffle:UnshuffleMlpConnector",

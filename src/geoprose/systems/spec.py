@@ -136,6 +136,14 @@ class UnshuffleMlpConnectorSpec(Spec):
     """Side of the visual-token grid that learned position vectors are added on."""
 
 
+class CompassMlpConnectorSpec(UnshuffleMlpConnectorSpec):
+    """The unshuffle MLP with nine tokens in front: the whole, and each direction with its marker."""
+
+    type: Literal["compass_mlp"] = "compass_mlp"  # type: ignore[assignment]
+    position_grid: PositiveInt
+    """Side of the grid of cells, even."""
+
+
 class OtherConnectorSpec(Spec):
     """A connector that another package registered through entry points."""
 
@@ -151,13 +159,14 @@ class OtherConnectorSpec(Spec):
 
 def _connector_tag(value: Any) -> str:
     name = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
-    return name if name in ("linear", "mlp", "unshuffle_mlp") else "other"
+    return name if name in ("linear", "mlp", "unshuffle_mlp", "compass_mlp") else "other"
 
 
 ConnectorSpec = Annotated[
     Annotated[LinearConnectorSpec, Tag("linear")]
     | Annotated[MlpConnectorSpec, Tag("mlp")]
     | Annotated[UnshuffleMlpConnectorSpec, Tag("unshuffle_mlp")]
+    | Annotated[CompassMlpConnectorSpec, Tag("compass_mlp")]
     | Annotated[OtherConnectorSpec, Tag("other")],
     Discriminator(_connector_tag),
 ]
@@ -221,13 +230,17 @@ class SystemSpec(Spec):
     @model_validator(mode="after")
     def _grid_fits(self) -> SystemSpec:
         grid = getattr(self.connector, "position_grid", None)
-        tokens = self.num_visual_tokens()
-        if grid is not None and tokens is not None and grid**2 != tokens:
-            raise ValueError(f"connector.position_grid {grid} gives {grid**2} vectors for {tokens} visual tokens")
+        cells = self._num_cells()
+        if grid is not None and cells is not None and grid**2 != cells:
+            raise ValueError(f"connector.position_grid {grid} gives {grid**2} vectors for {cells} visual tokens")
         return self
 
     def num_visual_tokens(self) -> int | None:
         """Return the visual tokens per tile, or None when only the built part can say."""
+        cells = self._num_cells()
+        return cells + 9 if cells and isinstance(self.connector, CompassMlpConnectorSpec) else cells
+
+    def _num_cells(self) -> int | None:
         patch_size = self.vision_encoder.config.get("patch_size")
         if not isinstance(patch_size, int) or isinstance(self.connector, OtherConnectorSpec):
             return None

@@ -15,7 +15,7 @@ QUESTIONS: dict[str, str] = {
     "amount": "How much {a}?",
     "list": "List covers.",
     "two_tile": "Which has more {a}?",
-    "box": "Box of {a}?",
+    "box": "Box {a}",
     "caption": "Describe.",
 }
 YES, NO = "yes", "no"

@@ -35,7 +35,7 @@ class VisionEncoder(nn.Module, ABC):
     pool: int
 
     @abstractmethod
-    def __init__(  # noqa: PLR0913 - flat keyword arguments are the contract of parts
+    def __init__(
         self,
         config: PreTrainedConfig,
         feature_layer: int | Sequence[int] | None = None,

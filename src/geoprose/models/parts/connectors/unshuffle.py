@@ -91,16 +91,22 @@ class UnshuffleMlpConnector(Connector):
         self.position_vectors = nn.Parameter(torch.zeros(position_grid**2, out_size)) if position_grid else None
 
     def forward(self, features_NPE: Tensor) -> Tensor:
-        """Return visual tokens (N, P / factor^2, D)."""
-        if self.has_statistics:
-            features_NPE = (features_NPE - self.input_mean) / self.input_std
-        merged = unshuffle(features_NPE, self.factor, self.order)
-        if self.input_norm is not None:
-            merged = self.input_norm(merged)
-        visual_NVD: Tensor = self.layers(merged)
+        """Return visual tokens (N, V, D)."""
+        visual_NVD = self.tokens(self.merge(features_NPE))
         if self.output_norm is not None:
             visual_NVD = self.output_norm(visual_NVD)
         return visual_NVD if self.position_vectors is None else visual_NVD + self.position_vectors
+
+    def merge(self, features_NPE: Tensor) -> Tensor:
+        """Return the normalised inputs of the MLP (N, P / factor^2, E * factor^2)."""
+        if self.has_statistics:
+            features_NPE = (features_NPE - self.input_mean) / self.input_std
+        merged = unshuffle(features_NPE, self.factor, self.order)
+        return merged if self.input_norm is None else self.input_norm(merged)
+
+    def tokens(self, merged_NSE: Tensor) -> Tensor:
+        """Return the tokens (N, V, D) before the output norm; here one for each merged block."""
+        return self.layers(merged_NSE)  # type: ignore[no-any-return]
 
     def num_visual_tokens(self, num_patches: int) -> int:
         """Return ``num_patches / factor^2``."""

@@ -7,8 +7,7 @@ them and lacks others.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +17,9 @@ from transformers import CLIPVisionModel, Dinov2Model, PreTrainedConfig, PreTrai
 from geoprose.core.errors import ConfigError
 from geoprose.layout.tokens import grid_side
 from geoprose.models.parts.contracts import VisionEncoder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class HfEncoder(VisionEncoder):
@@ -41,7 +43,7 @@ class HfEncoder(VisionEncoder):
     _blocks: ClassVar[str]
     _final_norm: ClassVar[str]
 
-    def __init__(  # noqa: PLR0913 - flat keyword arguments are the contract of parts
+    def __init__(
         self,
         config: PreTrainedConfig,
         feature_layer: int | Sequence[int] | None = None,
