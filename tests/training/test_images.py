@@ -48,11 +48,11 @@ def test_too_many_stop_the_run(tmp_path: Path) -> None:
 def test_scenes_are_rendered(tmp_path: Path) -> None:
     import numpy as np
     import rasterio
-    from rasterio.transform import from_origin
+    from rasterio import Affine
 
     path = tmp_path / "scene.tif"
     profile = {"driver": "GTiff", "width": 8, "height": 6, "count": 3, "dtype": "uint8"}
-    with rasterio.open(path, "w", crs="EPSG:32631", transform=from_origin(0, 0, 10, 10), **profile) as scene:
+    with rasterio.open(path, "w", crs="EPSG:32631", transform=Affine(10, 0, 0, 0, -10, 0), **profile) as scene:
         scene.write(np.full((3, 6, 8), 90, dtype=np.uint8))
     picture = read_picture(path)
     assert picture.size == (8, 6)

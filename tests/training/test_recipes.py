@@ -86,5 +86,6 @@ def test_every_shipped_recipe_is_valid(name: str) -> None:
 
 def test_seeds_follow_the_recipe(tmp_path: Path) -> None:
     recipe = load_recipe(write_recipe(tmp_path, [stage(), stage(name="b", seed=4)], seed=3))
-    assert [recipe.stage_seed(0), recipe.stage_seed(1)] == [3000, 4]
+    assert [recipe.stage_seed(0), recipe.stage_seed(1)] == [3683, 4]
+    assert recipe.model_copy(update={"seed": 0}).stage_seed(0) == 683
     assert recipe.content_hash() == load_recipe(tmp_path / "recipe.yaml").content_hash()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from geoprose.core.errors import ConfigError
 from geoprose.core.registry import unknown_name_message
 from geoprose.training.features import FeatureStore, input_statistics
-from geoprose.training.losses.supervision import word_embeddings
+from geoprose.training.losses.supervision import token_cover, word_embeddings
 from geoprose.training.spec import DirectionWordsSpec, PrepareSpec, WordSpanSpec
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ def set_direction_words(system: Any, step: DirectionWordsSpec) -> None:
 
     With ``tokens`` the vector of a token is ``scale`` times the mean embedding of its words. Else that of a cell is
     ``scale * ((v - mean v) + (h - mean h))``, where ``v`` is the word embedding for its row and ``h`` for its column,
-    each interpolated linearly over the given words; centring keeps the mean token where it is.
+    each interpolated linearly over the given words; centring keeps the mean token where it is. A token
+    that covers several cells takes the mean of theirs.
 
     Raises:
         ConfigError: If the connector has no position vectors.
@@ -67,12 +68,13 @@ def set_direction_words(system: Any, step: DirectionWordsSpec) -> None:
         with torch.no_grad():
             vectors.copy_(step.scale * start)
         return
-    side = round(vectors.shape[0] ** 0.5)
+    cover_VS = torch.from_numpy(token_cover(system.model.model.connector, vectors.shape[0])).double()
+    side = round(cover_VS.shape[1] ** 0.5)
     rows = interpolate_words(word_embeddings(system, step.vertical), side)
     columns = interpolate_words(word_embeddings(system, step.horizontal), side)
-    centred = (rows - rows.mean(0))[:, None] + (columns - columns.mean(0))[None, :]
+    cells = (rows - rows.mean(0))[:, None] + (columns - columns.mean(0))[None, :]
     with torch.no_grad():
-        vectors.copy_((step.scale * centred).reshape(side * side, -1))
+        vectors.copy_(step.scale * cover_VS @ cells.reshape(side * side, -1))
 
 
 def set_word_span(system: Any, step: WordSpanSpec, seed: int) -> None:

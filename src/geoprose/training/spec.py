@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
@@ -179,7 +180,7 @@ class StageSpec(Spec):
     multiplies it in hardware, else fp32; the run record holds what was chosen."""
     gradient_checkpointing: bool = False
     seed: NonNegativeInt | None = None
-    """None: derived from the recipe's seed and the stage's place."""
+    """None: derived from the recipe's seed and the stage's name."""
     save_every: PositiveInt = 500
     log_every: PositiveInt = 10
 
@@ -249,6 +250,6 @@ class RecipeSpec(Spec):
         return self
 
     def stage_seed(self, index: int) -> int:
-        """Return the seed of stage ``index``."""
-        own = self.stages[index].seed
-        return self.seed * 1000 + index if own is None else own
+        """Return the seed of stage ``index``; it depends on the stage's name, not on how many stages come before."""
+        stage = self.stages[index]
+        return self.seed * 1000 + zlib.crc32(stage.name.encode()) % 1000 if stage.seed is None else stage.seed

@@ -147,5 +147,6 @@ class _StepEnd(TrainerCallback):  # type: ignore[misc] # transformers is not typ
         is_last = state.global_step >= state.max_steps
         if self._trainer.should_stop() and not is_last:
             control.should_save = control.should_training_stop = True
-        if is_last:  # the finished stage is written instead
+        elif is_last or self._trainer.meter.bad_steps:
+            # The finished stage is written instead; amid bad steps the checkpoint before them is the good one.
             control.should_save = False
