@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from geoprose.core.errors import GeoreferenceError
@@ -41,14 +42,22 @@ def gsd_m(georef: GeoRef) -> tuple[float, float]:
         raise GeoreferenceError(
             "The chip has no CRS, so its GSD in metres is unknown. Assign one with `gdal_edit.py -a_srs EPSG:<code>`."
         )
-    crs = parse_crs(georef.crs)
-    if crs.is_geographic:
+    metres_per_unit = _metres_per_unit(georef.crs)
+    if metres_per_unit is None:
         return _geodesic_step(georef, 1.0, 0.0), _geodesic_step(georef, 0.0, 1.0)
-    if crs.is_geocentric or not crs.axis_info:
-        raise GeoreferenceError(f"{georef.crs[:60]} has no horizontal axes: a pixel has no GSD. Use a projected CRS.")
-    metres_per_unit = float(crs.axis_info[0].unit_conversion_factor)
     a, b, _, d, e, _ = georef.transform
     return metres_per_unit * math.hypot(a, d), metres_per_unit * math.hypot(b, e)
+
+
+@lru_cache(maxsize=256)
+def _metres_per_unit(name: str) -> float | None:
+    """Metres in one unit of a projected CRS; None for a geographic one. Cached: PROJ takes longer than a small read."""
+    crs = parse_crs(name)
+    if crs.is_geographic:
+        return None
+    if crs.is_geocentric or not crs.axis_info:
+        raise GeoreferenceError(f"{name[:60]} has no horizontal axes: a pixel has no GSD. Use a projected CRS.")
+    return float(crs.axis_info[0].unit_conversion_factor)
 
 
 def _geodesic_step(georef: GeoRef, step_x: float, step_y: float) -> float:
