@@ -55,6 +55,7 @@ def corners_of(text: str, codec: str, geometry) -> list[tuple[float, float, floa
         ("geoai", '[{"x_min":0.1,"y_min":0.2,"x_max":0.3,"y_max":0.4}]', HUNDRED, [(10, 20, 30, 40)]),
         ("geoprose", "water: [100 200 300 400]", HUNDRED, [(10, 20, 30, 40)]),
         ("geoprose", "[100, 200, 300, 400]", HUNDRED, [(10, 20, 30, 40)]),
+        ("digits", "north 0368", (80, 80), [(0, 30, 60, 80)]),
         ("digits", "0368.", (80, 80), [(0, 30, 60, 80)]),
         ("digits", "0368 1245", (80, 80), [(0, 30, 60, 80), (10, 20, 40, 50)]),
     ],
@@ -160,7 +161,7 @@ def test_plain_text_has_no_boxes(codec, text) -> None:
 @pytest.mark.parametrize("codec", NAMES)
 def test_reversed_corners_are_put_in_order_and_reported(codec) -> None:
     chosen = get_codec(codec)
-    text = format_boxes([Box(10, 20, 30, 60)], codec, HUNDRED)
+    text = format_boxes([Box(10, 45, 30, 85)], codec, HUNDRED)
     low, high = {100.0: ("10", "30"), 1000.0: ("100", "300"), None: ("10", "30"), 8.0: ("1", "2")}.get(
         chosen.scale, ("0.1", "0.3")
     )

@@ -47,14 +47,13 @@ def build_world_command(
 ) -> None:
     """Build questions about Blue Marble tiles, with MODIS land cover as independent labels."""
     from geoprose.data.world.build import build_world
+    from geoprose.data.world.card import summary_lines
 
     card = build_world(out)
     if json_output:
         typer.echo(json.dumps(card, ensure_ascii=False))
     else:
-        typer.echo(f"wrote {out}")
-        for key in ("counts", "leak_check"):
-            typer.echo(f"{key}: {json.dumps(card.get(key), ensure_ascii=False)}")
+        typer.echo("\n".join([*summary_lines(card), f"wrote {out}"]))
 
 
 def _print_report(report: dict[str, Any]) -> None:

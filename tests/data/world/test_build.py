@@ -15,6 +15,7 @@ from geoprose.data.check import check_dataset
 from geoprose.data.llava import read_llava
 from geoprose.data.neutral import read_samples
 from geoprose.data.world.build import build_world
+from geoprose.data.world.card import summary_lines
 from geoprose.data.world.classes import NAMES, class_index
 from geoprose.data.world.questions import TASKS
 from geoprose.data.world.rasters import read_labels
@@ -59,6 +60,13 @@ def test_two_builds_have_the_same_bytes(world, inputs, tmp_path):
 def test_the_data_check_finds_nothing(world):
     report = check_dataset(world)
     assert report.is_clean, report.to_dict()
+
+
+def test_the_summary_names_every_split_and_type(world):
+    card = json.loads((world / "card.json").read_text())
+    text = "\n".join(summary_lines(card))
+    for word in ("train: ", "val: ", "test: ", "presence: ", "box: ", "gap_px_train_test 32", "upside down"):
+        assert word in text
 
 
 def test_every_question_type_is_asked(samples):

@@ -58,13 +58,13 @@ def test_the_box_surrounds_the_largest_region():
     labels = np.full((64, 64), class_index("grass"), np.uint8)
     labels[8:24, 16:48] = class_index("water")  # 32 blocks
     labels[40:48, 0:16] = class_index("water")  # 8 blocks
-    assert _box_questions(labels)["Box of water?"] == ("2163", (16, 8, 48, 24))
+    assert _box_questions(labels)["Box water"] == ("north 2163", (16, 8, 48, 24))
 
 
 def test_a_box_answer_is_read_back_within_its_rounding():
     labels = np.full((64, 64), class_index("grass"), np.uint8)
     labels[4:36, 12:60] = class_index("water")
-    answer, box_px = _box_questions(labels)["Box of water?"]
+    answer, box_px = _box_questions(labels)["Box water"]
     read = parse_answer(answer, BOX_CODEC, (64, 64)).boxes[0]
     assert (read.x_min, read.y_min, read.x_max, read.y_max) == pytest.approx(box_px, abs=64 / 16)
 
@@ -77,7 +77,7 @@ def test_no_box_is_asked_for_when_two_regions_compete(second_rows):
     labels = np.full((64, 64), class_index("grass"), np.uint8)
     labels[8:24, 16:48] = class_index("water")
     labels[second_rows, 16:48] = class_index("water")
-    assert "Box of water?" not in _box_questions(labels)
+    assert "Box water" not in _box_questions(labels)
 
 
 def test_no_box_is_asked_for_around_everything_or_almost_nothing():

@@ -6,7 +6,7 @@ import pytest
 from geoprose.data.world.balance import Candidate
 from geoprose.data.world.questions import TASKS
 from geoprose.data.world.tiles import Tile, TileFacts
-from geoprose.data.world.weights import FREE_TYPES, PRIOR, TYPE_WEIGHTS, with_weights
+from geoprose.data.world.weights import FREE_TYPES, PRIOR, SCALE, TYPE_WEIGHTS, with_weights
 
 
 def _candidates(task: str, answer: str, count: int) -> list[Candidate]:
@@ -31,3 +31,8 @@ def test_free_answers_weigh_alike_whatever_they_say():
 def test_every_question_type_has_a_weight():
     assert set(TYPE_WEIGHTS) == set(TASKS)
     assert set(FREE_TYPES) < set(TASKS)
+
+
+def test_boxes_are_counted_by_side():
+    weighted = with_weights(_candidates("box", "north 0084", 100) + _candidates("box", "north 1084", 100))
+    assert _weight(weighted, "north 0084") == pytest.approx(TYPE_WEIGHTS["box"] * SCALE / (200 + PRIOR))

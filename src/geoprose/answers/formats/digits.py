@@ -15,13 +15,13 @@ from geoprose.answers.grammar import RawBox, WrittenBox
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_ONLY_NUMBERS = re.compile(r"[0-9]+(?:[\s,;]+[0-9]+)*[\s.]*")
+_ONLY_NUMBERS = re.compile(r"(?:[A-Za-z]{1,40}\s+)?[0-9]+(?:[\s,;]+[0-9]+)*[\s.]*")
 _NUMBER = re.compile(r"[0-9]+")
 _MAX_PLAIN_DIGITS = 2
 
 
 class DigitsGrammar:
-    """Groups of four digits, where the text holds nothing else.
+    """Groups of four digits, where the text holds nothing else but one word before them (``north 0084``).
 
     In a sentence a number is a number ("12 ships", "in 2019"), never a box. In a text of numbers alone a group of one
     or two digits is a count, and a group of three or of more than four is a broken box.

@@ -127,3 +127,26 @@ def make_card(root: Path, sources: list[DataSource], samples: Mapping[SplitName,
         "wordings": {name: describe_wordings(samples[name]) for name in SPLITS},
         "classes": [{"name": c.name, "igbp_codes": list(c.igbp_codes), "colour": c.colour} for c in CLASSES],
     }
+
+
+def summary_lines(card: Mapping[str, Any]) -> list[str]:
+    """Return the split, the balance and the leak check of a card as lines of text."""
+    lines = [f"split: {card['split']}"]
+    for split in SPLITS:
+        where, strips = card["geography"][split], card["geography"][split]["longitudes"]
+        degrees = ", ".join(f"{west:.1f}..{east:.1f}" for west, east in strips)
+        lines.append(f"{split}: {card['num_samples'][split]} questions, {where['tiles']} tiles, longitudes {degrees}")
+    lines.append("type (test): questions, share of the most frequent answer, the same per wording, answers")
+    for task, balance in card["balance"]["test"].items():
+        per_wording = card["wordings"]["test"][task]["majority_share_per_wording"]
+        answers = ", ".join(f"{answer} {count}" for answer, count in list(balance["answers"].items())[:8])
+        lines.append(
+            f"  {task}: {balance['num_samples']}, {balance['majority_share']:.2f}, {per_wording:.2f}, {answers}"
+        )
+    lines.append("leak check: " + ", ".join(f"{name} {value}" for name, value in card["leak_check"].items()))
+    fit = card["alignment"]
+    lines.append(
+        f"alignment: water with blue {fit['water_blue_correlation']:.3f}, upside down "
+        f"{fit['upside_down_correlation']:.3f}, best shift {fit['best_shift_px']} px"
+    )
+    return lines

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from geoprose.core.types import Box
 from geoprose.data.world import wording
 from geoprose.data.world.balance import Candidate
 from geoprose.data.world.classes import NAMES
+from geoprose.data.world.single import direction_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,9 +75,9 @@ def box(survey: Sequence[TileFacts], margins: Margins) -> Iterator[Candidate]:
             blocks_NBB = blocks_of(labels_NHW == index)
             ids_NBB = component_ids(blocks_NBB)
             for facts, blocks_BB, ids_BB in zip(batch, blocks_NBB, ids_NBB, strict=True):
-                shares = clear_box(blocks_BB, ids_BB, margins)
-                if shares is not None:
-                    yield _candidate(facts, name, shares)
+                region = clear_region(blocks_BB, ids_BB, margins)
+                if region is not None:
+                    yield _candidate(facts, name, region)
 
 
 def blocks_of(mask_NHW: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -86,10 +88,21 @@ def blocks_of(mask_NHW: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return blocks
 
 
-def clear_box(
-    blocks_BB: NDArray[np.bool_], ids_BB: NDArray[np.int32], margins: Margins
-) -> tuple[float, float, float, float] | None:
-    """Return the box of the largest region in shares of the side, or None when no region is clear enough."""
+@dataclass(frozen=True)
+class Region:
+    """The clearly largest region of a class.
+
+    Attributes:
+        box: ``(x_min, y_min, x_max, y_max)`` in shares of the tile's side.
+        side: North, south, east, west or middle: where the region lies.
+    """
+
+    box: tuple[float, float, float, float]
+    side: str
+
+
+def clear_region(blocks_BB: NDArray[np.bool_], ids_BB: NDArray[np.int32], margins: Margins) -> Region | None:
+    """Return the largest region of a mask of blocks, or None when no region is clear enough."""
     ids, sizes = np.unique(ids_BB[blocks_BB], return_counts=True)
     if not len(sizes) or sizes.max() < margins.box_blocks:
         return None
@@ -98,15 +111,19 @@ def clear_box(
         return None
     region_BB = blocks_BB & (ids_BB == ids[order[0]])
     rows, columns = np.flatnonzero(region_BB.any(axis=1)), np.flatnonzero(region_BB.any(axis=0))
-    x_min, y_min, x_max, y_max = (int(edge) / BLOCKS for edge in (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
-    return None if (x_max - x_min) * (y_max - y_min) > margins.box_max else (x_min, y_min, x_max, y_max)
+    edges = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+    x_min, y_min, x_max, y_max = (int(edge) / BLOCKS for edge in edges)
+    if (x_max - x_min) * (y_max - y_min) > margins.box_max:
+        return None
+    return Region((x_min, y_min, x_max, y_max), direction_of(region_BB, margins) or wording.MIDDLE)
 
 
-def _candidate(facts: TileFacts, name: str, shares: tuple[float, float, float, float]) -> Candidate:
-    side = facts.tile.side_px
-    x_min, y_min, x_max, y_max = (round(side * value) for value in shares)
-    answer = format_boxes([Box(x_min, y_min, x_max, y_max)], wording.BOX_CODEC, (side, side))
+def _candidate(facts: TileFacts, name: str, region: Region) -> Candidate:
+    side_px = facts.tile.side_px
+    x_min, y_min, x_max, y_max = (round(side_px * value) for value in region.box)
+    digits = format_boxes([Box(x_min, y_min, x_max, y_max)], wording.BOX_CODEC, (side_px, side_px))
+    answer = wording.BOX_ANSWER.format(side=region.side, digits=digits)
     question = wording.QUESTIONS["box"].format(a=name)
     # Boxes hardly repeat; what a wording must not give away is the quarter of the tile that holds the centre.
-    quarter = ("south" if y_min + y_max > side else "north") + ("east" if x_min + x_max > side else "west")
+    quarter = ("south" if y_min + y_max > side_px else "north") + ("east" if x_min + x_max > side_px else "west")
     return Candidate("box", question, answer, (answer,), (facts,), box_px=(x_min, y_min, x_max, y_max), stratum=quarter)

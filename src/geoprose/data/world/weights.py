@@ -18,12 +18,12 @@ TYPE_WEIGHTS: dict[str, float] = {
     "location": 2.0,
     "amount": 2.0,
     "list": 0.8,
-    "box": 2.0,
+    "box": 2.5,
     "caption": 0.8,
     "two_tile": 1.0,
 }
 """Types that are hard to learn (place, amount, box) are drawn more often."""
-FREE_TYPES = ("list", "box", "caption")
+FREE_TYPES = ("list", "caption")
 """Types whose answers are not one of a few words; they are weighted as a whole."""
 SCALE = 300.0
 PRIOR = 20
@@ -36,10 +36,15 @@ def with_weights(candidates: Sequence[Candidate]) -> list[Candidate]:
     A closed question weighs in inverse proportion to the number of training questions of the same type, wording and
     answer: each answer of a wording is drawn equally often. Types with many wordings count less per wording.
     """
-    per_answer = Counter((item.task, item.question, item.answer) for item in candidates)
+    per_answer = Counter(_counted(item) for item in candidates)
     per_type = Counter(item.task for item in candidates)
     num_answers = Counter(task for task, _, _ in per_answer)
     return [replace(item, weight=_weight(item, per_answer, per_type, num_answers)) for item in candidates]
+
+
+def _counted(item: Candidate) -> tuple[str, str, str]:
+    """Return type, wording and answer; of a box the side only, since its digits hardly repeat."""
+    return item.task, item.question, item.answer.split()[0] if item.task == "box" else item.answer
 
 
 def _weight(
@@ -49,4 +54,4 @@ def _weight(
     if item.task in FREE_TYPES:
         return base * 3 / per_type[item.task]
     share = 0.5 if item.task == "comparison" else 8 / max(8, num_answers[item.task])
-    return base * share / (per_answer[item.task, item.question, item.answer] + PRIOR)
+    return base * share / (per_answer[_counted(item)] + PRIOR)

@@ -1,8 +1,8 @@
 """The words of the questions and answers, as data.
 
 Short on purpose: a small language model spends its few training steps on what it sees, not on how the question is put.
-The place is asked for without a question mark, so that the class is the last word before the answer: the model can then
-look for that class among the visual tokens.
+Places and boxes are asked for without a question mark, so that the class is the last word before the answer: the model
+can then look for that class among the visual tokens.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ AMOUNTS: tuple[tuple[float, float, str], ...] = (
     (0.90, 1.00, "all"),
 )
 """Share of the area from, to, both included, and its word; the gaps between are unclear."""
+MIDDLE = "middle"
+"""Where a box lies that leans to no side."""
+BOX_ANSWER = "{side} {digits}"
+"""The side first: it is easier to see than the edges, and narrows them down. Only the digits are scored."""
 LIST_SEPARATOR = ", "
 CAPTION_ALONE = "All {a}."
 CAPTION_PLACED = "Mostly {a}, {b} in the {direction}."
