@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 
 from geoprose.core.errors import ConfigError
+from geoprose.data.collator import Row
+from geoprose.data.mixture import units_of
 from geoprose.systems.build import build_system
 from geoprose.training.initialise import interpolate_words, prepare, set_direction_words, set_word_span
+from geoprose.training.losses.lexical_alignment import LexicalAlignmentLoss
 from geoprose.training.losses.supervision import word_embeddings
-from geoprose.training.spec import DirectionWordsSpec, InputStatisticsSpec, WordSpanSpec
+from geoprose.training.spec import DirectionWordsSpec, InputStatisticsSpec, LexicalAlignmentSpec, WordSpanSpec
+from tests.fixtures.training import make_samples
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +73,43 @@ def test_what_a_connector_lacks_is_refused(system: Any) -> None:
         set_direction_words(plain, DirectionWordsSpec())
     with pytest.raises(ConfigError, match="frozen"):
         prepare(system, [InputStatisticsSpec()], None, [])
+
+
+def test_summary_tokens_start_between_their_cells() -> None:
+    system = build_system("demo", scale="tiny")
+    vectors = system.model.model.connector.position_vectors
+    with torch.no_grad():
+        vectors.fill_(7.0)
+    set_direction_words(system, DirectionWordsSpec())
+    north, marker, south = vectors.detach()[1:4]
+    torch.testing.assert_close(north, -south, rtol=1e-4, atol=1e-5)
+    assert float(north.norm()) > 0.1
+    assert torch.equal(marker, torch.full_like(marker, 7.0)), "a marker shows no cell"
+
+
+def test_tokens_may_have_their_own_scale(system: Any) -> None:
+    vectors = system.model.model.connector.position_vectors
+    step = DirectionWordsSpec(tokens=(("ice",),) * len(vectors), scale=0.5, token_scales={1: 2.0})
+    set_direction_words(system, step)
+    torch.testing.assert_close(vectors.detach()[1], 4 * vectors.detach()[0])
+
+
+def test_the_lexical_loss_leaves_positions_alone(tmp_path: Path) -> None:
+    system = build_system("demo", scale="tiny")
+    set_direction_words(system, DirectionWordsSpec())
+    samples = make_samples(tmp_path, 2)
+    spec = LexicalAlignmentSpec(readout_weight=1.0)
+    loss = LexicalAlignmentLoss(spec, system, samples)
+    unit = units_of(samples, "r", lambda sample: True)[0]
+    row = Row([], [], [], [])
+    loss.add_targets(row, unit)
+    assert row.targets["lexical"].shape == (1, 21, 4), "whole, four contrasts and 16 cells; three classes and a weight"
+    encoder = system.model.model.vision_encoder
+    features = torch.randn(1, encoder.num_patches(), encoder.hidden_size)
+    batch = {"vision_features": features, "lexical": torch.from_numpy(row.targets["lexical"])}
+    loss.loss_sum(system.model, batch).backward()
+    connector = system.model.model.connector
+    assert float(connector.position_vectors.grad.abs().max()) < 1e-6
+    assert float(connector.contrast_layer.weight.grad.abs().max()) > 0
+    assert set(loss.parameters) == {"scale", "bias"}
+    assert all(parameter.grad is not None for parameter in loss.parameters.values())

@@ -60,21 +60,24 @@ def set_direction_words(system: Any, step: DirectionWordsSpec) -> None:
     Raises:
         ConfigError: If the connector has no position vectors.
     """
-    vectors = getattr(system.model.model.connector, "position_vectors", None)
+    connector = system.model.model.connector
+    vectors = getattr(connector, "position_vectors", None)
     if vectors is None:
         raise ConfigError("prepare: direction_words needs a connector with a position_grid.")
     if step.tokens:
         start = _token_vectors(system, step, vectors.shape[0])
+        scales = [step.token_scales.get(index, step.scale) for index in range(len(start))]
         with torch.no_grad():
-            vectors.copy_(step.scale * start)
+            vectors.copy_(torch.tensor(scales)[:, None] * start)
         return
-    cover_VS = torch.from_numpy(token_cover(system.model.model.connector, vectors.shape[0])).double()
-    side = round(cover_VS.shape[1] ** 0.5)
+    places, cover = token_cover(connector, system.model.model.num_visual_tokens)
+    cover_US = torch.from_numpy(cover).double()
+    side = round(cover_US.shape[1] ** 0.5)
     rows = interpolate_words(word_embeddings(system, step.vertical), side)
     columns = interpolate_words(word_embeddings(system, step.horizontal), side)
     cells = (rows - rows.mean(0))[:, None] + (columns - columns.mean(0))[None, :]
     with torch.no_grad():
-        vectors.copy_(step.scale * cover_VS @ cells.reshape(side * side, -1))
+        vectors[torch.from_numpy(places)] = (step.scale * cover_US @ cells.reshape(side * side, -1)).to(vectors.dtype)
 
 
 def set_word_span(system: Any, step: WordSpanSpec, seed: int) -> None:
@@ -100,7 +103,7 @@ def set_word_span(system: Any, step: WordSpanSpec, seed: int) -> None:
 def _token_vectors(system: Any, step: DirectionWordsSpec, num_tokens: int) -> Tensor:
     if len(step.tokens) != num_tokens:
         raise ConfigError(
-            f"prepare: direction_words lists {len(step.tokens)} tokens, the connector makes {num_tokens} visual tokens."
+            f"prepare: direction_words lists {len(step.tokens)} tokens; the connector has {num_tokens} positions."
         )
     return torch.stack([word_embeddings(system, words).mean(0) for words in step.tokens])
 

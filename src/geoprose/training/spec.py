@@ -74,9 +74,11 @@ class DirectionWordsSpec(Spec):
     horizontal: tuple[str, ...] = ("west", "east")
     """Words along the columns, first column to last."""
     tokens: tuple[tuple[str, ...], ...] = ()
-    """Instead of the grid: the words of each visual token, whose mean embedding it starts from."""
+    """Instead of the grid: the words of each position vector, whose mean embedding it starts from."""
     scale: PositiveFloat = 1.0
     """Multiplies the embeddings."""
+    token_scales: dict[int, PositiveFloat] = Field(default_factory=dict)
+    """Index of a token to another scale, with ``tokens``."""
 
 
 class WordSpanSpec(Spec):

@@ -64,7 +64,9 @@ def test_cells_that_do_not_fit_are_refused(cells: list[dict[str, float]]) -> Non
 
 
 def test_cover_is_the_identity_for_a_square_grid() -> None:
-    assert np.array_equal(token_cover(object(), 9), np.eye(9))
+    places, cover = token_cover(object(), 9)
+    assert np.array_equal(cover, np.eye(9))
+    assert places.tolist() == list(range(9))
     with pytest.raises(DataError, match="square"):
         token_cover(object(), 5)
 
@@ -72,10 +74,11 @@ def test_cover_is_the_identity_for_a_square_grid() -> None:
 def test_a_connector_may_say_what_its_tokens_cover() -> None:
     class Pooled:
         def token_cover(self) -> torch.Tensor:
-            return torch.full((1, 4), 0.25)
+            return torch.tensor([[0.0] * 4, [0.25] * 4])
 
     cells = [{"a": 1.0}, {"b": 1.0}, {"a": 1.0}, {"a": 1.0}]
-    targets = cell_targets(_unit(_sample(cells)), ("a", "b"), token_cover(Pooled(), 1))
+    targets = cell_targets(_unit(_sample(cells)), ("a", "b"), token_cover(Pooled(), 2)[1])
+    assert token_cover(Pooled(), 2)[0].tolist() == [1], "a token without a share shows nothing"
     assert targets.tolist() == [[[0.75, 0.25, 1.0]]]
 
 

@@ -5,7 +5,7 @@ with little data the adapters learn the answers' statistics before the connector
 blind. This loss gives the connector a language first.
 """
 
-# N images (tiles), V visual tokens per image, D width of the language model, C classes or words
+# N images (tiles), V visual tokens per image (U of them show something), D language-model width, C classes or words
 
 from __future__ import annotations
 
@@ -127,10 +127,11 @@ class LexicalAlignmentLoss(StageLoss):
         super().__init__(spec, system, samples)
         self.connector = system.model.model.connector
         self.uses_cells = spec.supervision == "cells"
+        places, self.cover_US = token_cover(self.connector, system.model.model.num_visual_tokens)
+        self.places = torch.from_numpy(places)
         if self.uses_cells:
             self.classes = _classes(spec, samples)
             words = [spec.words.get(name, name) for name in self.classes]
-            self.cover_VS = token_cover(self.connector, system.model.model.num_visual_tokens)
         else:
             self.classes = tuple(sorted(set(spec.words.values())) or caption_vocabulary(samples))
             words = list(self.classes)
@@ -143,12 +144,12 @@ class LexicalAlignmentLoss(StageLoss):
             self.parameters = {"scale": nn.Parameter(start), "bias": nn.Parameter(torch.zeros(len(self.classes)))}
 
     def add_targets(self, row: Row, unit: Any) -> None:
-        """Attach shares and weights (images, V, C + 1) or the said words (images, C) of the unit's images."""
+        """Attach shares and weights (images, U, C + 1) or the said words (images, C) of the unit's images."""
         if not self.uses_cells:
             row.targets["lexical"] = caption_words(unit, self.classes)
             return
         if unit.images not in self._cells:
-            self._cells[unit.images] = cell_targets(unit, self.classes, self.cover_VS)
+            self._cells[unit.images] = cell_targets(unit, self.classes, self.cover_US)
         row.targets["lexical"] = self._cells[unit.images]
 
     def num_items(self, batch: Batch) -> float:
@@ -159,7 +160,7 @@ class LexicalAlignmentLoss(StageLoss):
     def loss_sum(self, model: Any, batch: Batch) -> Tensor:
         """Project the cached features and compare; the language model does not run.
 
-        Position vectors are left out of the comparison: they say where, the targets say what.
+        Tokens that show nothing are left out, and so are position vectors: they say where, the targets say what.
         """
         features = batch.get("vision_features")
         if features is None:
@@ -168,6 +169,7 @@ class LexicalAlignmentLoss(StageLoss):
         positions = getattr(self.connector, "position_vectors", None)
         if positions is not None:
             tokens_NVD = tokens_NVD - positions
+        tokens_NVD = tokens_NVD[:, self.places.to(tokens_NVD.device)]
         embeddings_CD = self.embeddings_CD.to(tokens_NVD.device)
         if not self.uses_cells:
             return lexical_alignment_captions(tokens_NVD, embeddings_CD, batch["lexical"] > 0, self.spec.temperature)

@@ -76,26 +76,31 @@ def cells_of(sample: Sample) -> list[dict[str, float]]:
     return flatten(sample.meta.get("cell_composition"))
 
 
-def token_cover(connector: Any, num_visual_tokens: int) -> np.ndarray:
-    """Return which share of each visual token comes from which cell of the token grid, (V, S * S).
+def token_cover(connector: Any, num_visual_tokens: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return which visual tokens show something of the picture, and which cells each of them shows.
 
-    A connector whose tokens are not one a cell says so with a method ``token_cover() -> Tensor``; a negative share
-    stands for a contrast, such as the north half minus the south half.
+    A connector whose tokens are not one a cell says so with a method ``token_cover() -> Tensor`` (V, S * S): the share
+    of each cell in each token. A negative share stands for a contrast, such as the north half minus the south half; a
+    token without any share, such as a marker, shows nothing.
+
+    Returns:
+        Places of the U tokens that show something, and their shares (U, S * S).
 
     Raises:
         DataError: If the tokens are not a square grid and the connector does not say what they cover.
     """
     if hasattr(connector, "token_cover"):
         cover: np.ndarray = connector.token_cover().detach().cpu().float().numpy()
-        return cover
+        places = np.flatnonzero(np.abs(cover).sum(-1))
+        return places, cover[places]
     side = round(num_visual_tokens**0.5)
     if side * side != num_visual_tokens:
         raise DataError(f"{num_visual_tokens} visual tokens are not a square grid, so cells cannot supervise them.")
-    return np.eye(num_visual_tokens, dtype=np.float32)
+    return np.arange(num_visual_tokens), np.eye(num_visual_tokens, dtype=np.float32)
 
 
-def cell_targets(unit: Any, classes: Sequence[str], cover_VS: np.ndarray) -> np.ndarray:
-    """Return the class shares each visual token should show and the token's weight, (images, V, C + 1).
+def cell_targets(unit: Any, classes: Sequence[str], cover_US: np.ndarray) -> np.ndarray:
+    """Return the class shares each of the U tokens should show and its weight, (images, U, C + 1).
 
     The cells of an image are a square grid. It is resampled to the grid of tokens by area: finer cells are averaged,
     coarser ones repeated. Let ``g = cover @ cells``. A token that covers cells takes the shares ``g / sum(g)`` with
@@ -111,20 +116,20 @@ def cell_targets(unit: Any, classes: Sequence[str], cover_VS: np.ndarray) -> np.
         if cells and len(cells) % num_images == 0:
             rows = np.array([[cell.get(name, 0.0) for name in classes] for cell in cells], dtype=np.float32)
             grids = rows.reshape(num_images, -1, len(classes))
-            return np.stack([_token_targets(_resample(g, cover_VS.shape[1], sample.id), cover_VS) for g in grids])
+            return np.stack([_token_targets(_resample(g, cover_US.shape[1], sample.id), cover_US) for g in grids])
     raise DataError(
         f"Sample {unit.samples[0].id} has no meta['cell_composition'] for its images. "
         "Use supervision: captions, or data with dense labels."
     )
 
 
-def _token_targets(cells_SC: np.ndarray, cover_VS: np.ndarray) -> np.ndarray:
-    shown_VC = np.clip(cover_VS @ cells_SC, 0.0, None)
-    total_V = shown_VC.sum(-1)
-    is_contrast_V = (cover_VS < 0).any(-1)
-    weight_V = np.where(is_contrast_V, np.clip(_CONTRAST_GAIN * total_V, _CONTRAST_FLOOR, 1.0), total_V)
-    shares_VC = shown_VC / np.maximum(total_V, 1e-6)[:, None]
-    return np.concatenate([shares_VC, weight_V[:, None]], axis=-1).astype(np.float32)
+def _token_targets(cells_SC: np.ndarray, cover_US: np.ndarray) -> np.ndarray:
+    shown_UC = np.clip(cover_US @ cells_SC, 0.0, None)
+    total_U = shown_UC.sum(-1)
+    is_contrast_U = (cover_US < 0).any(-1)
+    weight_U = np.where(is_contrast_U, np.clip(_CONTRAST_GAIN * total_U, _CONTRAST_FLOOR, 1.0), total_U)
+    shares_UC = shown_UC / np.maximum(total_U, 1e-6)[:, None]
+    return np.concatenate([shares_UC, weight_U[:, None]], axis=-1).astype(np.float32)
 
 
 def _resample(cells_PC: np.ndarray, num_tokens: int, sample_id: str) -> np.ndarray:
