@@ -16,7 +16,7 @@ def test_presets_say_where_they_come_from_and_what_proves_them(name, repository)
     assert all((repository / proof).exists() for proof in proofs)
 
 
-@pytest.mark.parametrize(("name", "tokens"), [("demo", 16), ("llava-v1", 256), ("llava-1.5", 576), ("geochat", 1296)])
+@pytest.mark.parametrize(("name", "tokens"), [("demo", 25), ("llava-v1", 256), ("llava-1.5", 576), ("geochat", 1296)])
 def test_published_visual_tokens(name, tokens):
     assert load_preset(name).num_visual_tokens() == tokens
 

@@ -41,6 +41,8 @@ def tiny_spec(spec: SystemSpec) -> SystemSpec:
     config.update(_LANGUAGE, num_key_value_heads=2 if is_grouped else 4, initializer_range=_INITIALIZER_RANGE)
     config.pop("head_dim", None)
     encoder["weights"] = language["weights"] = None
+    if isinstance(encoder["feature_layer"], list):
+        encoder["feature_layer"] = list(range(1, 1 + len(encoder["feature_layer"])))
     factor = values["connector"].get("factor", 1)
     values["resolution"]["image_size"] = 4 * factor * encoder["pool"] * tower.get("patch_size", 14)
     if values["connector"].get("position_grid"):

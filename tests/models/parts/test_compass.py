@@ -39,8 +39,8 @@ def test_tokens_follow_the_equation() -> None:
     assert output.shape == (3, connector.num_visual_tokens(16), 6) == (3, 13, 6)
     torch.testing.assert_close(output[:, 0], cells.mean(1) + vectors[0])
     torch.testing.assert_close(output[:, 1], connector.contrast_layer(north_minus_south) + vectors[1])
-    torch.testing.assert_close(output[:, [2, 4, 6, 8]], connector.markers.expand(3, 4, 6))
-    torch.testing.assert_close(output[:, 9:], cells + vectors[5:])
+    torch.testing.assert_close(output[:, [2, 4, 6, 8]], vectors[[2, 4, 6, 8]].expand(3, 4, 6))
+    torch.testing.assert_close(output[:, 9:], cells + vectors[9:])
 
 
 def test_a_uniform_tile_has_no_contrast() -> None:

@@ -1,11 +1,11 @@
 import pytest
 import torch
-from tests.fixtures.systems import randomise
 from transformers import CLIPVisionConfig, Dinov2Config, SiglipVisionConfig
 
 from geoprose.core.errors import ConfigError, ModelError
 from geoprose.models.parts.encoders.hf import ClipEncoder, Dinov2Encoder, SiglipEncoder
 from geoprose.models.parts.encoders.position_table import resize_position_table
+from tests.fixtures.systems import randomise
 
 COMMON = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "image_size": 28, "patch_size": 7}
 CASES = {

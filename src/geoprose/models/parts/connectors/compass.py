@@ -36,15 +36,16 @@ class CompassMlpConnector(UnshuffleMlpConnector):
 
     With ``z`` the hidden vector of a cell (all layers but the last) and ``C`` the cover of ``compass_cover``: cells are
     ``W z + b``; the whole is ``C_0 (W z + b)``; the directions are ``W' (C_1..4 z) + b'`` through a last layer of their
-    own (``contrast_layer``), since a difference of halves has another scale than a cell. A learned marker follows each
-    direction; started from the word for it, it is what an induction head copies when a question ends in the word that
-    the direction token resembles. So where something lies is read, not computed from sixteen tokens. The order is
-    whole, north, marker, south, marker, east, marker, west, marker, cells. Designed for this project's demo.
+    own (``contrast_layer``), since a difference of halves has another scale than a cell. A marker follows each
+    direction: a token that is its position vector alone. Started from the word for the direction, it is what an
+    induction head copies when a question ends in the word that the direction token resembles. So where something lies
+    is read, not computed from sixteen tokens. The order is whole, north, marker, south, marker, east, marker, west,
+    marker, cells. Designed for this project's demo.
 
     Args:
         in_size: Width of a patch feature.
         out_size: Width of the language model.
-        position_grid: Side S of the grid of cells, even; all tokens but the markers get learned position vectors.
+        position_grid: Side S of the grid of cells, even; all V tokens get learned position vectors.
         **options: As in ``UnshuffleMlpConnector``; ``depth`` must be 2 or more.
     """
 
@@ -57,12 +58,14 @@ class CompassMlpConnector(UnshuffleMlpConnector):
         compass_cover(position_grid)  # refuse an odd grid now
         self.grid = position_grid
         self.contrast_layer = nn.Linear(out_size, out_size)
-        self.position_vectors = nn.Parameter(torch.zeros(len(SUMMARIES) + position_grid**2, out_size))
-        self.markers = nn.Parameter(torch.zeros(len(SUMMARIES) - 1, out_size))
+        self.position_vectors = nn.Parameter(torch.zeros(2 * len(SUMMARIES) - 1 + position_grid**2, out_size))
 
     def forward(self, features_NPE: Tensor) -> Tensor:
         """Return visual tokens (N, 9 + S * S, D)."""
-        return self.with_markers(super().forward(features_NPE))
+        contents = self.tokens(self.merge(features_NPE))
+        if self.output_norm is not None:
+            contents = self.output_norm(contents)
+        return self.with_markers(contents) + self.position_vectors
 
     def tokens(self, merged_NSE: Tensor) -> Tensor:
         """Return summaries and cells (N, 5 + S * S, D) before the output norm."""
@@ -74,10 +77,10 @@ class CompassMlpConnector(UnshuffleMlpConnector):
         return torch.cat([cover[:1] @ cells_NSD, contrasts, cells_NSD], dim=1)
 
     def with_markers(self, tokens_NUD: Tensor) -> Tensor:
-        """Put a marker behind each direction: (N, 5 + S * S, D) to (N, 9 + S * S, D)."""
+        """Put an empty token behind each direction: (N, 5 + S * S, D) to (N, 9 + S * S, D)."""
         n, _, d = tokens_NUD.shape
-        markers = self.markers.to(tokens_NUD).expand(n, -1, -1)
-        directions = torch.stack([tokens_NUD[:, 1 : len(SUMMARIES)], markers], dim=2).reshape(n, -1, d)
+        contrasts = tokens_NUD[:, 1 : len(SUMMARIES)]
+        directions = torch.stack([contrasts, torch.zeros_like(contrasts)], dim=2).reshape(n, -1, d)
         return torch.cat([tokens_NUD[:, :1], directions, tokens_NUD[:, len(SUMMARIES) :]], dim=1)
 
     def num_visual_tokens(self, num_patches: int) -> int:
@@ -90,8 +93,3 @@ class CompassMlpConnector(UnshuffleMlpConnector):
         rows = [0, *(row for direction in range(1, len(SUMMARIES)) for row in (direction, -1))]
         padded = torch.cat([cover, torch.zeros(1, self.grid**2)])
         return torch.cat([padded[rows], cover[len(SUMMARIES) :]])
-
-    def init_weights(self) -> None:
-        """Start position vectors and markers at zero and the statistics at identity."""
-        super().init_weights()
-        nn.init.zeros_(self.markers)
