@@ -83,10 +83,25 @@ def test_a_scene_without_crs_answers_in_pixels_and_says_so(
     assert "no CRS" in err
     target = tmp_path / "answer.geojson"
     code, out, err = _run(capsys, monkeypatch, "ask", scene.path, BOX_QUESTION, "--system", system_dir, "--out", target)
-    assert code == 4
-    assert out.split("\n")[0] == BOX_ANSWER  # the answer is not lost
+    assert (code, out) == (4, "")  # refused before the model runs
     assert "GeoJSON needs longitude and latitude" in err
     assert not target.exists()
+
+
+def test_without_a_trained_system_the_way_to_one_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    scene = make_scene(tmp_path / "scene.tif", bands=3, dtype="uint8")
+    code, out, err = _run(capsys, monkeypatch, "ask", scene.path, "Any water?")
+    assert (code, out) == (3, "")
+    assert "make demo" in err
+
+
+def test_control_characters_of_an_answer_are_escaped() -> None:
+    from geoprose.cli.ask import _printable
+
+    assert _printable("a\x1b[31mb\nc\u00e9") == "a\\x1b[31mb\nc\u00e9"
 
 
 def _bad_scene(kind: str, folder: Path) -> Path:

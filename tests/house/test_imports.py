@@ -59,3 +59,19 @@ def test_unknown_public_name_lists_what_exists() -> None:
 
     with pytest.raises(AttributeError, match="it offers"):
         _ = geoprose.opne
+
+
+def test_gdal_never_starts_before_its_doors_are_closed() -> None:
+    import re
+    from pathlib import Path
+
+    source = Path(__file__).resolve().parents[2] / "src" / "geoprose"
+    first_import = re.compile(r"^\s*(import rasterio|from rasterio[. ])", flags=re.MULTILINE)
+    offenders = []
+    for path in source.rglob("*.py"):
+        text = re.sub(r"if TYPE_CHECKING:\n(?:    .*\n|\n)+", "", path.read_text())
+        found = first_import.search(text)
+        before = text[: found.start()] if found else ""
+        if found and "close_doors()" not in before and "safe_gdal import" not in before:
+            offenders.append(str(path.relative_to(source)))
+    assert offenders == []

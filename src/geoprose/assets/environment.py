@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from geoprose.assets.cache import is_offline
+from geoprose.core.gdal_doors import close_doors
 from geoprose.core.spec import Spec
 
 FactStatus = Literal["ok", "info", "warning", "missing"]
@@ -74,6 +75,7 @@ def _package(name: str, extra: str) -> EnvironmentFact:
 
 def _gdal() -> EnvironmentFact:
     try:
+        close_doors()
         import rasterio
     except ImportError as error:
         advice = f"rasterio cannot be imported ({error}). Reinstall it."

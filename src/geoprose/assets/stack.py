@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geoprose.core.errors import AssetError
+from geoprose.core.gdal_doors import close_doors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +32,7 @@ def stack_bands(stack: BandStack, source_dir: Path, out_path: Path) -> None:
         AssetError: If the files differ in CRS or data type, are rotated, or do not overlap.
     """
     # Imported here so that `geoprose --help` and assets without imagery never start GDAL.
+    close_doors()
     import rasterio
     from rasterio.enums import Resampling
     from rasterio.warp import reproject

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import typer
 
+DEMO_SYSTEM = Path("runs/demo/train/system")
+"""Where `make demo` leaves the trained system."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the verb to ``app``."""
@@ -15,7 +18,12 @@ def register(app: typer.Typer) -> None:
 def ask(
     scene: Path = typer.Argument(..., help="GeoTIFF, JPEG 2000, PNG, JPEG or WebP file."),
     question: str = typer.Argument(..., help="The question, in plain words."),
-    system: str = typer.Option("demo", "--system", help="Name of a preset, or directory of a saved system."),
+    system: str = typer.Option(
+        "",
+        "--system",
+        envvar="GEOPROSE_SYSTEM",
+        help="Directory of a saved system, or name of a preset; default: the demo's, runs/demo/train/system.",
+    ),
     region: str = typer.Option(
         "",
         "--region",
@@ -33,8 +41,14 @@ def ask(
 
     from geoprose.inference.ask import ask as ask_scene
 
+    if out is not None:
+        _check_can_place(scene, out)
     answer = ask_scene(
-        scene, question, system, region=_region(region) if region else None, bands=_bands(bands) if bands else None
+        scene,
+        question,
+        system or _default_system(),
+        region=_region(region) if region else None,
+        bands=_bands(bands) if bands else None,
     )
     typer.echo(f"{answer.scene}  system {answer.system}  {answer.seconds:.1f} s", err=True)
     if answer.note:
@@ -42,13 +56,43 @@ def ask(
     if json_output:
         typer.echo(json.dumps(answer.to_dict(), ensure_ascii=False, allow_nan=False))
     else:
-        typer.echo(answer.text)
+        typer.echo(_printable(answer.text))
         for problem in answer.answer.problems:
             typer.echo(f"note: {problem}", err=True)
     if out is not None:
         answer.to_file(out)
     if not json_output and (answer.answer.boxes or out is not None):
         typer.echo(_boxes_line(answer, out))
+
+
+def _default_system() -> str:
+    from geoprose.core.errors import ResourceError
+
+    if not DEMO_SYSTEM.is_dir():
+        raise ResourceError(
+            f"There is no trained system at {DEMO_SYSTEM}. Train one with `make demo` (or `geoprose demo`), "
+            "or name yours with --system DIR."
+        )
+    return str(DEMO_SYSTEM)
+
+
+def _check_can_place(scene: Path, out: Path) -> None:
+    """Refuse --out for a scene without CRS before the model runs."""
+    from geoprose.core.errors import GeoreferenceError
+    from geoprose.scenes.open import open_scene
+
+    with open_scene(scene) as opened:
+        has_crs = opened.georef.crs is not None
+    if not has_crs:
+        raise GeoreferenceError(
+            f"{scene.name} has no CRS, so {out.name} cannot be written: GeoJSON needs longitude and latitude. Assign a "
+            "CRS with `gdal_edit.py -a_srs EPSG:<code>`, or leave --out away and take the pixel boxes of --json."
+        )
+
+
+def _printable(text: str) -> str:
+    """Escape control characters of generated text, which could steer a terminal; line ends stay."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
 def _boxes_line(answer: object, out: Path | None) -> str:

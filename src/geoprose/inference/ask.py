@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 MAX_NEW_TOKENS = 128
 MAX_QUESTION_CHARACTERS = 4000
+UNTRAINED = (
+    "{system} is a preset, not a trained system: its connector is new, so the answer does not depend on the picture in "
+    "any useful way. Train it (`geoprose train`, `make demo`) and give the folder."
+)
 NO_CRS = "The scene has no CRS: boxes are in pixels of the scene (origin top left), not on a map."
 
 
@@ -142,12 +146,19 @@ def ask(
         gsd_m=chip.scene.gsd_m,
         stretch=chip.scene.stretch,
         seconds=time.perf_counter() - started,
-        note="" if has_crs else NO_CRS,
+        note=_note(system, has_crs),
         scene=chip.facts,
         system=loaded.spec.name,
         question=asked,
         boxes_scene_px=tuple(_in_scene(box, chip) for box in answer.boxes),
     )
+
+
+def _note(system: System | str | Path, has_crs: bool) -> str:
+    notes = [] if has_crs else [NO_CRS]
+    if isinstance(system, (str, Path)) and not Path(system).is_dir():
+        notes.append(UNTRAINED.format(system=system))
+    return " ".join(notes)
 
 
 def _checked(question: str) -> str:

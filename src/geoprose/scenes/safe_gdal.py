@@ -17,30 +17,13 @@ bring external ones in, convert once with ``gdal_translate -of COG``.
 
 from __future__ import annotations
 
-import os
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-SKIPPED_DRIVERS = (
-    "VRT DERIVED GTI WMS WCS WMTS WFS OAPIF CSW HTTP PLMOSAIC PLSCENES EEDA EEDAI DAAS STACTA STACIT OGCAPI NGW "
-    "Carto AmigoCloud Elastic GMLAS KMLSUPEROVERLAY MRF HDF4 HDF4Image"
-)
-"""Formats that name other files or addresses to read, and HDF4, whose decoder has known holes (CVE-2026-8086)."""
+from geoprose.core.gdal_doors import CACHE_MB, SKIPPED_DRIVERS, close_doors
 
-CACHE_MB = 64
-"""GDAL's block cache; the default, 5 % of the memory, makes the peak memory of a large read grow with the machine."""
-
-
-def _close_doors() -> None:
-    """Set what GDAL reads only once, when it starts; a value the user has set is kept and added to."""
-    kept = os.environ.get("GDAL_SKIP", "").replace(",", " ").split()
-    wanted = [name for name in SKIPPED_DRIVERS.split() if name not in kept]
-    os.environ["GDAL_SKIP"] = " ".join([*kept, *wanted])
-    os.environ.setdefault("GDAL_CACHEMAX", str(CACHE_MB))
-
-
-_close_doors()
+close_doors()
 
 import rasterio  # noqa: E402 - the environment must be set before GDAL starts
 from rasterio._err import CPLE_BaseError  # noqa: E402

@@ -22,7 +22,7 @@ from geoprose.training.packing import RowOptions, encode_unit, shared_question
 from geoprose.training.sampler import BatchPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
     from geoprose.core.types import Sample
     from geoprose.training.losses.base import StageLoss
@@ -40,15 +40,15 @@ class LoadedSource:
     root: Path
     records_path: Path
 
-    def image_paths(self) -> Iterator[Path]:
-        """Yield the path of every image of every sample."""
-        for sample in self.samples:
-            for image in sample.images:
-                yield self.root / image
+    def images(self) -> Iterator[Path]:
+        """Yield the path of every image, each once."""
+        for image in dict.fromkeys(image for sample in self.samples for image in sample.images):
+            yield self.root / image
 
-    def without(self, unreadable: dict[Path, str]) -> LoadedSource:
+    def without(self, unreadable: Container[Path]) -> LoadedSource:
         """Leave out the samples that show an unreadable image."""
-        kept = tuple(s for s in self.samples if not any(self.root / image in unreadable for image in s.images))
+        bad = {path.relative_to(self.root).as_posix() for path in self.images() if path in unreadable}
+        kept = tuple(s for s in self.samples if bad.isdisjoint(s.images))
         return LoadedSource(self.spec, kept, self.root, self.records_path)
 
 

@@ -63,7 +63,7 @@ class Session:
 
     def scan_images(self) -> None:
         """Look at every image once and leave out the samples of unreadable ones."""
-        paths = [path for loaded in self.sources.values() for source in loaded for path in source.image_paths()]
+        paths = dict.fromkeys(path for loaded in self.sources.values() for source in loaded for path in source.images())
         self.scan = scan_images(paths, self.recipe.image_policy.max_unreadable_fraction)
         for name, loaded in self.sources.items():
             self.sources[name] = [source.without(self.scan.unreadable) for source in loaded]
@@ -74,7 +74,7 @@ class Session:
         encoder = self.system.model.model.vision_encoder
         if any(parameter.requires_grad for parameter in encoder.parameters()):
             return Vision(self.scan, None, is_blank)
-        images = {digest: path for path, digest in self.scan.digests.items() if path in set(self._paths(index))}
+        images = {self.scan.digests[path]: path for path in self._paths(index)}
         if is_blank:
             images = {BLANK_DIGEST: Path(BLANK_DIGEST)}
         return Vision(self.scan, self._features(images), is_blank)
@@ -86,7 +86,10 @@ class Session:
         return list(dict.fromkeys(self.scan.digests[path] for path in self._paths(index)))
 
     def _paths(self, index: int) -> list[Path]:
-        return [path for source in self.sources[self.recipe.stages[index].name] for path in source.image_paths()]
+        """Return the stage's images, each once, in order of appearance."""
+        return list(
+            dict.fromkeys(p for source in self.sources[self.recipe.stages[index].name] for p in source.images())
+        )
 
     def _features(self, images: dict[str, Path]) -> FeatureStore:
         spec = self.recipe.features

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geoprose.core.errors import DataError, SceneError
+from geoprose.core.gdal_doors import close_doors
 from geoprose.data.world.classes import class_index, igbp_lookup
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def read_labels(path: Path, height_px: int, width_px: int) -> NDArray[np.uint8]:
         SceneError: If the file cannot be read.
         DataError: If it is not a global north-up raster of one byte per pixel.
     """
+    close_doors()
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning, RasterioError
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geoprose.core.errors import DataError
+from geoprose.core.gdal_doors import close_doors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +44,7 @@ def write_scene(path: Path, picture_HWC: NDArray[np.uint8], georef: GeoRef) -> N
 
     DEFLATE level 1 on one thread: a second instead of four, 8 % larger than level 6.
     """
+    close_doors()
     import rasterio
     from affine import Affine
     from rasterio.enums import ColorInterp
