@@ -22,6 +22,7 @@ def test_plain_rows_get_a_padding_mask() -> None:
     assert batch["input_ids"].tolist() == [[1, 2, 9], [1, 2, 3]]
     assert batch["attention_mask"].tolist() == [[1, 1, 0], [1, 1, 1]]
     assert batch["next_ids"][0, 2] == -100
+    assert int(batch["num_tokens"]) == 5, "padding is not counted"
 
 
 def test_one_packed_row_makes_the_mask_four_dimensional() -> None:

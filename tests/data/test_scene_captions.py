@@ -52,6 +52,18 @@ def test_training_has_one_sample_per_distinct_caption_and_test_keeps_all_referen
     assert (tmp_path / "out" / train[0].images[0]).is_file()
 
 
+def test_a_limit_keeps_the_same_training_images_and_all_test_images(tmp_path: Path) -> None:
+    rows = [{**ROWS[0], "file": f"images/{number}.png"} for number in range(9)] + [ROWS[1]]
+    source = make_source(tmp_path / "source", rows)
+    card = build_scene_captions(source, tmp_path / "few", max_train_images=4)
+    again = build_scene_captions(source, tmp_path / "again", max_train_images=4)
+    assert card["num_train_images_left_out"] == 5
+    assert card["counts"] == again["counts"]
+    assert (tmp_path / "few" / "train.jsonl").read_bytes() == (tmp_path / "again" / "train.jsonl").read_bytes()
+    assert len({s.images for s in read_samples(tmp_path / "few" / "train.jsonl")}) == 4
+    assert len(read_samples(tmp_path / "few" / "test.jsonl")) == 2
+
+
 def test_the_same_source_gives_the_same_bytes_and_may_be_rebuilt(tmp_path: Path) -> None:
     source = make_source(tmp_path / "source", ROWS)
     build_scene_captions(source, tmp_path / "out")

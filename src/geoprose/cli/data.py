@@ -56,6 +56,20 @@ def build_world_command(
         typer.echo("\n".join([*summary_lines(card), f"wrote {out}"]))
 
 
+@build_app.command("scene-captions")
+def build_scene_captions_command(
+    source: Path = typer.Option(..., "--source", help="Folder with annotations.jsonl and its images, such as RSICD."),
+    out: Path = typer.Option(..., "--out", help="Folder to write; the images stay where they are."),
+    max_train_images: int = typer.Option(0, "--max-train-images", min=0, help="Keep only so many, by hash; 0 for all."),
+    json_output: bool = typer.Option(False, "--json", help="Print the data card as one JSON object."),
+) -> None:
+    """Build scene-naming and captioning questions from annotated pictures."""
+    from geoprose.data.scene_captions import build_scene_captions
+
+    card = build_scene_captions(source, out, max_train_images or None)
+    typer.echo(json.dumps(card, ensure_ascii=False) if json_output else f"{card['counts']}\nwrote {out}")
+
+
 def _print_report(report: dict[str, Any]) -> None:
     """Print a report as a table with examples below each kind."""
     from rich import box

@@ -93,6 +93,7 @@ class Collator:
         batch: dict[str, Tensor] = {}
         if any(row.input_ids for row in rows):
             batch = _joined(rows) if self.join_rows else self._text(rows)
+            batch["num_tokens"] = torch.tensor(sum(len(row.input_ids) for row in rows))
         visions = [row.vision for row in rows if row.vision is not None]
         if visions:
             batch[self.vision_key] = torch.cat(visions)

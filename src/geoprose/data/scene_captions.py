@@ -6,6 +6,7 @@ they are; the data set folder links to them.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -25,7 +26,7 @@ CAPTION_QUESTION = "Describe the image."
 LINK_NAME = "source"
 
 
-def build_scene_captions(source_dir: Path, out_dir: Path) -> dict[str, JsonValue]:
+def build_scene_captions(source_dir: Path, out_dir: Path, max_train_images: int | None = None) -> dict[str, JsonValue]:
     """Write ``train.jsonl``, ``val.jsonl``, ``test.jsonl`` and ``card.json`` into ``out_dir``.
 
     One sample per image names the scene (task ``scene``). For training, one sample per distinct caption (task
@@ -34,6 +35,7 @@ def build_scene_captions(source_dir: Path, out_dir: Path) -> dict[str, JsonValue
     Args:
         source_dir: Folder with ``annotations.jsonl`` and the images it names.
         out_dir: New folder of the data set.
+        max_train_images: Keep only so many training images, chosen by a hash of their names; None keeps all.
 
     Returns:
         The card: counts per split and task, the labels, and the hash of the annotations.
@@ -42,6 +44,7 @@ def build_scene_captions(source_dir: Path, out_dir: Path) -> dict[str, JsonValue
         DataError: If the annotations are missing or broken, or ``out_dir`` holds something else.
     """
     rows = list(_read(source_dir / ANNOTATIONS))
+    left_out = _left_out(rows, max_train_images)
     if out_dir.exists() and not (out_dir / "card.json").is_file() and any(out_dir.iterdir()):
         raise DataError(f"{out_dir} holds something that is not a data set of geoprose. Give another folder.")
     out_dir.mkdir(parents=True, exist_ok=True)
@@ -50,7 +53,9 @@ def build_scene_captions(source_dir: Path, out_dir: Path) -> dict[str, JsonValue
     link.symlink_to(source_dir.resolve(), target_is_directory=True)
     counts: Counter[str] = Counter()
     for split in ("train", "val", "test"):
-        samples = [sample for row in rows if row["split"] == split for sample in _samples(row)]
+        samples = [
+            sample for row in rows if row["split"] == split and row["file"] not in left_out for sample in _samples(row)
+        ]
         counts.update(f"{split}.{sample.task}" for sample in samples)
         write_samples(samples, out_dir / f"{split}.jsonl")
     card: dict[str, JsonValue] = {
@@ -59,6 +64,7 @@ def build_scene_captions(source_dir: Path, out_dir: Path) -> dict[str, JsonValue
         "source_sha256": sha256_file(source_dir / ANNOTATIONS),
         "labels": sorted({words_of(str(row["label"])) for row in rows}),
         "counts": dict(sorted(counts.items())),
+        "num_train_images_left_out": len(left_out),
         "licence": "as stated by the authors of the data set; not redistributed",
     }
     write_json(out_dir / "card.json", card)
@@ -69,6 +75,14 @@ def words_of(label: str) -> str:
     """Return a folder name as words: ``"DenseResidential"`` becomes ``"dense residential"``."""
     spaced = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in label.replace("_", " "))
     return " ".join(spaced.split())
+
+
+def _left_out(rows: list[dict[str, Any]], max_train_images: int | None) -> set[str]:
+    """Return the training images beyond the limit, in the order of a hash, so that every label keeps its share."""
+    if max_train_images is None:
+        return set()
+    files = [str(row["file"]) for row in rows if row["split"] == "train"]
+    return set(sorted(files, key=lambda name: hashlib.sha256(name.encode()).hexdigest())[max_train_images:])
 
 
 def _read(path: Path) -> Iterator[dict[str, Any]]:
