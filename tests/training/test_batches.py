@@ -13,6 +13,7 @@ from geoprose.data.mixture import units_of
 from geoprose.data.neutral import write_samples
 from geoprose.systems.build import build_system
 from geoprose.training.batches import LoadedSource, StageBatches, Vision, build_mixture, data_hashes, load_source
+from geoprose.training.features import BlankFeatures
 from geoprose.training.images import ImageScan
 from geoprose.training.losses.lm import LmLoss
 from geoprose.training.spec import LmLossSpec, SourceSpec, StageSpec
@@ -67,22 +68,24 @@ def test_lengths_are_known_without_decoding_images(data: Path, tmp_path: Path) -
         source.spec, source.samples, tmp_path, source.records_path
     )  # there is no image below tmp_path
     mixture = build_mixture(spec, [source], seed=0)
-    vision = Vision(ImageScan({}, {}), None, is_blank=False)
+    vision = Vision(ImageScan({}, {}), None)
     batches = StageBatches(spec, system, mixture, vision, [LmLoss(LmLossSpec(), system, ())])
     assert len(batches.plan.micro_batch(0)) == 2
     with pytest.raises(DataError, match="does not exist"):
         batches[0]
 
 
-def test_blank_pictures_need_no_file(data: Path) -> None:
+def test_blank_features_are_zeros(data: Path) -> None:
     system: Any = build_system("demo", scale="tiny")
     spec = StageSpec.model_validate(stage(packing="shared_prefix"))
     source = load_source(spec.data[0], data)
-    vision = Vision(ImageScan({}, {}), None, is_blank=True)
+    paths = dict.fromkeys(source.images(), "digest")
+    vision = Vision(ImageScan(paths, {}), BlankFeatures(system.model.model.vision_encoder))
     losses = [LmLoss(LmLossSpec(), system, ())]
     batches = StageBatches(spec, system, build_mixture(spec, [source], seed=0), vision, losses)
     batch = batches[0]
-    assert torch.equal(batch["pixel_values"][0], batch["pixel_values"][1])
+    assert batch["vision_features"].shape[0] == 2
+    assert float(batch["vision_features"].abs().max()) == 0.0
     num_placeholders = int((batch["input_ids"] == system.model.config.image_token_id).sum())
     assert num_placeholders == 2 * system.processor.num_visual_tokens
     assert torch.equal(batches[3]["input_ids"], batches[3]["input_ids"])

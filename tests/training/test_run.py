@@ -148,3 +148,5 @@ def test_a_blind_run_sees_no_picture(tmp_path: Path) -> None:
         run_recipe(recipe, out_dir=folder / "run", data_dir=folder)
         ends.append(load_file(folder / "run" / "system" / "model.safetensors"))
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+    with pytest.raises(ConfigError, match="blank"):
+        run_recipe(recipe, ["stages.0.trainable=[vision_encoder.*]"], folder / "other", data_dir=folder)

@@ -16,8 +16,8 @@ from geoprose.core.errors import DataError
 from geoprose.core.files import sha256_file
 from geoprose.data.collator import Collator, Row
 from geoprose.data.mixture import Mixture, Source, Unit, units_of
-from geoprose.training.features import BLANK_DIGEST, FeatureStore, preprocess
-from geoprose.training.images import ImageScan, blank_picture, read_picture
+from geoprose.training.features import Features, preprocess
+from geoprose.training.images import ImageScan, read_picture
 from geoprose.training.packing import RowOptions, encode_unit, shared_question
 from geoprose.training.sampler import BatchPlan
 
@@ -102,12 +102,10 @@ class Vision:
     Attributes:
         scan: Digests of the images.
         store: Cached features, or None when the encoder trains and pixels are needed.
-        is_blank: Every image is the grey one.
     """
 
     scan: ImageScan
-    store: FeatureStore | None
-    is_blank: bool
+    store: Features | None
 
     @property
     def key(self) -> str:
@@ -117,9 +115,8 @@ class Vision:
     def load(self, system: Any, paths: Sequence[Path]) -> Tensor:
         """Return features (n, P, E) or pixels (n, C, H, W) of the images."""
         if self.store is None:
-            return preprocess(system, [blank_picture() if self.is_blank else read_picture(path) for path in paths])
-        digests = [BLANK_DIGEST if self.is_blank else self.scan.digests[path] for path in paths]
-        return torch.stack([self.store.get(digest) for digest in digests])
+            return preprocess(system, [read_picture(path) for path in paths])
+        return torch.stack([self.store.get(self.scan.digests[path]) for path in paths])
 
 
 class StageBatches(Dataset[dict[str, Tensor]]):

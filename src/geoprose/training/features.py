@@ -11,14 +11,14 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
 
 from geoprose.core.errors import DataError
 from geoprose.core.files import write_json
-from geoprose.training.images import blank_picture, read_picture
+from geoprose.training.images import read_picture
 from geoprose.training.precision import DTYPES
 
 if TYPE_CHECKING:
@@ -29,8 +29,30 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
-BLANK_DIGEST = "blank"
 _TENSOR = "features"
+
+
+class Features(Protocol):
+    """Features by SHA-256 of the image file."""
+
+    def get(self, digest: str) -> Tensor:
+        """Return the features of one image, (P, E)."""
+        ...
+
+
+class BlankFeatures:
+    """Zeros for every image: what a blind system is trained and evaluated on.
+
+    Args:
+        encoder: Gives the shape.
+    """
+
+    def __init__(self, encoder: Any) -> None:
+        self._zeros_PE = torch.zeros(encoder.num_patches(), encoder.hidden_size)
+
+    def get(self, digest: str) -> Tensor:
+        """Return zeros (P, E)."""
+        return self._zeros_PE
 
 
 class FeatureStore:
@@ -126,7 +148,7 @@ def build_features(
         with _encoder_precision(system.model.model.vision_encoder, spec.encoder_precision):
             for low in range(0, len(digests), spec.batch_size):
                 batch = digests[low : low + spec.batch_size]
-                parts.append(_encode(system, [_picture(d, images[d]) for d in batch]).to(DTYPES[spec.dtype]))
+                parts.append(_encode(system, [read_picture(images[d]) for d in batch]).to(DTYPES[spec.dtype]))
                 progress(start + low + len(batch), total)
         store.add(digests, torch.cat(parts))
     logger.info("features: %d images encoded, %d from the cache", total, len(images) - total)
@@ -139,7 +161,7 @@ def preprocess(system: Any, pictures: Sequence[Any]) -> Tensor:
     return pixels
 
 
-def input_statistics(store: FeatureStore, digests: Sequence[str]) -> tuple[Tensor, Tensor]:
+def input_statistics(store: Features, digests: Sequence[str]) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation of each encoder channel (E,) over all patches of the images, float32."""
     total = torch.zeros((), dtype=torch.float64)
     squares = torch.zeros((), dtype=torch.float64)
@@ -154,10 +176,6 @@ def input_statistics(store: FeatureStore, digests: Sequence[str]) -> tuple[Tenso
     mean = total / count
     std = (squares / count - mean.square()).clamp_min(0).sqrt().clamp_min(1e-4)
     return mean.float(), std.float()
-
-
-def _picture(digest: str, path: Path) -> Any:
-    return blank_picture() if digest == BLANK_DIGEST else read_picture(path)
 
 
 def _encode(system: Any, pictures: Sequence[Any]) -> Tensor:

@@ -19,16 +19,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
-_BLANK_SIDE_PX = 64
-_BLANK_GREY = 127
 _NAMED_IN_MESSAGE = 5
-
-
-def blank_picture() -> Image:
-    """Return the grey picture that stands for every image when a recipe says ``images: blank``."""
-    from PIL import Image
-
-    return Image.new("RGB", (_BLANK_SIDE_PX, _BLANK_SIDE_PX), (_BLANK_GREY,) * 3)
 
 
 def read_picture(path: Path) -> Image:

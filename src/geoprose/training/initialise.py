@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from geoprose.core.errors import ConfigError
 from geoprose.core.registry import unknown_name_message
-from geoprose.training.features import FeatureStore, input_statistics
+from geoprose.training.features import Features, input_statistics
 from geoprose.training.losses.supervision import token_cover, word_embeddings
 from geoprose.training.spec import DirectionWordsSpec, PrepareSpec, WordSpanSpec
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def prepare(
-    system: Any, steps: Sequence[PrepareSpec], store: FeatureStore | None, digests: Sequence[str], seed: int = 0
+    system: Any, steps: Sequence[PrepareSpec], store: Features | None, digests: Sequence[str], seed: int = 0
 ) -> None:
     """Apply the stage's ``prepare`` list in order.
 
@@ -38,7 +38,7 @@ def prepare(
             _set_statistics(system, store, digests)
 
 
-def _set_statistics(system: Any, store: FeatureStore | None, digests: Sequence[str]) -> None:
+def _set_statistics(system: Any, store: Features | None, digests: Sequence[str]) -> None:
     if store is None:
         raise ConfigError("prepare: input_statistics needs a frozen vision encoder, whose features are cached.")
     setter: Callable[[Tensor, Tensor], None] | None = getattr(

@@ -11,7 +11,7 @@ import torch
 from geoprose.assets.cache import cache_root
 from geoprose.core.errors import ConfigError
 from geoprose.training.batches import LoadedSource, Vision, load_source
-from geoprose.training.features import BLANK_DIGEST, FeatureStore, build_features
+from geoprose.training.features import BlankFeatures, FeatureStore, build_features
 from geoprose.training.freeze import FreezeReport, apply_freeze_plan
 from geoprose.training.images import ImageScan, scan_images
 from geoprose.training.lora import add_lora, merge_lora
@@ -70,19 +70,19 @@ class Session:
 
     def vision(self, index: int) -> Vision:
         """Return the pictures of a stage: cached features where the encoder is frozen, pixels where it trains."""
-        is_blank = self.recipe.images == "blank"
         encoder = self.system.model.model.vision_encoder
-        if any(parameter.requires_grad for parameter in encoder.parameters()):
-            return Vision(self.scan, None, is_blank)
+        trains = any(parameter.requires_grad for parameter in encoder.parameters())
+        if self.recipe.images == "blank":
+            if trains:
+                raise ConfigError("images: blank replaces the encoder's features, so the vision encoder cannot train.")
+            return Vision(self.scan, BlankFeatures(encoder))
+        if trains:
+            return Vision(self.scan, None)
         images = {self.scan.digests[path]: path for path in self._paths(index)}
-        if is_blank:
-            images = {BLANK_DIGEST: Path(BLANK_DIGEST)}
-        return Vision(self.scan, self._features(images), is_blank)
+        return Vision(self.scan, self._features(images))
 
     def digests(self, index: int) -> list[str]:
         """Return the digests of a stage's images, each once, in order of appearance."""
-        if self.recipe.images == "blank":
-            return [BLANK_DIGEST]
         return list(dict.fromkeys(self.scan.digests[path] for path in self._paths(index)))
 
     def _paths(self, index: int) -> list[Path]:

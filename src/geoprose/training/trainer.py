@@ -251,7 +251,7 @@ def _only(items: list[Any]) -> Any:
 
 
 def _num_tokens(batch: Any) -> int:
-    if "input_ids" not in batch:
-        return int(batch["vision_features"].shape[0]) if "vision_features" in batch else 0
-    mask = batch["attention_mask"]
-    return int(mask.sum()) if mask.dim() == 2 else int((batch["position_ids"] > 0).sum())
+    """Return the tokens read, padding left out; the images where a stage reads no text."""
+    if "num_tokens" in batch:
+        return int(batch["num_tokens"])
+    return int(batch["vision_features"].shape[0]) if "vision_features" in batch else 0
