@@ -13,9 +13,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROWS = [
-    {"file": "images/a.png", "label": "DenseResidential", "captions": ["many houses .", "many houses .", "a road ."], "split": "train"},
-    {"file": "images/b.png", "label": "storage_tanks", "captions": ["four tanks .", "white  tanks ."], "split": "test"},
-]  # fmt: skip
+    {
+        "file": "images/a.png",
+        "label": "DenseResidential",
+        "captions": ["many houses .", "many houses .", "a road ."],
+        "split": "train",
+    },
+    {
+        "file": "images/b.png",
+        "label": "storage_tanks",
+        "captions": ["four tanks .", "white  tanks ."],
+        "split": "test",
+    },
+]
 
 
 def make_source(folder: Path, rows: list[dict[str, object]]) -> Path:

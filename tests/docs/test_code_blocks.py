@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.fixtures.datasets import clean_dataset, make_sample
-from tests.fixtures.make_scene import make_scene
 
 from geoprose.data.llava import write_llava
+from tests.fixtures.datasets import clean_dataset, make_sample
+from tests.fixtures.make_scene import make_scene
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```python\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)

@@ -133,7 +133,9 @@ def test_a_region_outside_the_scene_names_the_extent(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = make_scene(tmp_path / "scene.tif", crs="EPSG:4326", gsd=0.01, origin=(10.0, 50.0))
-    code, out, err = _run(capsys, monkeypatch, "ask", scene.path, "Any water?", "--region", "80,10,81,11")
+    code, out, err = _run(
+        capsys, monkeypatch, "ask", scene.path, "Any water?", "--region", "80,10,81,11", "--system", "demo"
+    )
     assert (code, out) == (4, "")
     assert "does not meet scene.tif" in err
     assert "10,49.36,10.64,50" in err
@@ -143,7 +145,9 @@ def test_a_region_outside_the_scene_names_the_extent(
 def test_a_malformed_region_is_a_usage_error(
     region: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code, _, err = _run(capsys, monkeypatch, "ask", tmp_path / "x.tif", "Any water?", "--region", region)
+    code, _, err = _run(
+        capsys, monkeypatch, "ask", tmp_path / "x.tif", "Any water?", "--region", region, "--system", "demo"
+    )
     assert code == 2
     assert region in err
 

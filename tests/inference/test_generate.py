@@ -19,7 +19,7 @@ QUESTIONS = ("Is there water?", "What covers most of the image, and where?", "Wh
 
 @pytest.fixture(scope="module")
 def system() -> System:
-    return tiny_system("demo", dtype=torch.float32)
+    return tiny_system("rsicd-small", dtype=torch.float32)
 
 
 def _requests() -> list[Request]:

@@ -90,7 +90,9 @@ def test_packed_branches_equal_separate_conversations(system, form, attention):
     ).logits[0]
     start = len(shared.prefix_ids)
     for (question, answer), (branch, labels) in zip(pairs, shared.branches, strict=True):
-        encoded = system.processor.encode_conversation(conversation(question, answer), [16])
+        encoded = system.processor.encode_conversation(
+            conversation(question, answer), [system.processor.num_visual_tokens]
+        )
         assert shared.prefix_ids + branch == encoded.input_ids
         assert [-100] * len(shared.prefix_ids) + labels == encoded.labels
         alone = system.model(input_ids=torch.tensor([encoded.input_ids]), pixel_values=pixels, use_cache=False).logits[

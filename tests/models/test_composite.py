@@ -1,10 +1,10 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.fixtures.systems import conversation, pixels_of, prompt_ids, tiny_system
 
 from geoprose.core.errors import ProcessingError
 from geoprose.models.masks import prepare_attention_mask
+from tests.fixtures.systems import conversation, pixels_of, prompt_ids, tiny_system
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +14,7 @@ def system():
 
 @pytest.fixture(scope="module")
 def batch(system):
-    encoded = system.processor.encode_conversation(conversation(), [16])
+    encoded = system.processor.encode_conversation(conversation(), [system.processor.num_visual_tokens])
     return {
         "input_ids": torch.tensor([encoded.input_ids]),
         "labels": torch.tensor([encoded.labels]),
@@ -57,8 +57,8 @@ def test_picture_moves_the_logits(system, batch):
 def test_cached_features_equal_pixels(system, batch):
     inputs = {key: value for key, value in batch.items() if key != "pixel_values"}
     features = system.model.model.encode_images(batch["pixel_values"])
-    assert features.shape == (1, 64, 32)
-    assert system.model.model.project(features).shape == (1, 16, 32)
+    assert features.shape == (1, 64, 64)
+    assert system.model.model.project(features).shape == (1, 25, 32)
     assert torch.equal(system.model(**inputs, vision_features=features).logits, system.model(**batch).logits)
 
 

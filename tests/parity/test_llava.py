@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from tests.fixtures.systems import pixels_of, prompt_ids, tiny_system
 from transformers import LlavaConfig, LlavaForConditionalGeneration
 
 from geoprose.systems.load import load_system
 from geoprose.systems.save import save_system
+from tests.fixtures.systems import pixels_of, prompt_ids, tiny_system
 
 TOLERANCE = (
     1e-5  # RMSNorm and RoPE upcast to float32 in both; measured difference 0, trap 16 of transformers 5.23: 3e-6

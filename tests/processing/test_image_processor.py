@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.fixtures.systems import picture
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from geoprose.core.errors import ConfigError, ProcessingError
 from geoprose.processing.image_processor import GeoproseImageProcessor, to_rgb
+from tests.fixtures.systems import picture
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 

@@ -2,7 +2,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.fixtures.systems import PRESETS, conversation, picture
 from transformers import AutoProcessor
 
 from geoprose.core.errors import ProcessingError
@@ -10,6 +9,7 @@ from geoprose.core.types import Message
 from geoprose.processing.processor import IGNORED, GeoproseProcessor
 from geoprose.systems.build import build_system
 from geoprose.systems.tiny import tiny_tokenizer
+from tests.fixtures.systems import PRESETS, conversation, picture
 
 PROCESSORS = {name: build_system(name, scale="tiny").processor for name in PRESETS}
 CONTROLS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<s>", "</s>", "<image>")
@@ -77,7 +77,7 @@ def test_one_call_makes_what_the_model_takes():
         images=[[picture(0)], [picture(1)]], text=["<image>a", "<image>longer"], padding=True, return_tensors="pt"
     )
     assert inputs["pixel_values"].shape == (2, 3, 112, 112)
-    assert (inputs["input_ids"] == processor.image_token_id).sum(1).tolist() == [16, 16]
+    assert (inputs["input_ids"] == processor.image_token_id).sum(1).tolist() == [25, 25]
     assert inputs["attention_mask"][0, 0] == 0  # padded on the left, as generation needs
 
 
@@ -91,7 +91,7 @@ def test_chat_items_put_the_picture_on_its_own_line():
         return_tensors="pt",
         add_generation_prompt=True,
     )
-    assert inputs["input_ids"][0].tolist() == processor.encode_prompt(conversation(answer=None), [16])
+    assert inputs["input_ids"][0].tolist() == processor.encode_prompt(conversation(answer=None), [25])
 
 
 def test_contract_of_vllm():
@@ -102,7 +102,7 @@ def test_contract_of_vllm():
     assert sum(counts["num_image_patches"]) == inputs["pixel_values"].shape[0]
     for index, count in enumerate(counts["num_image_tokens"]):
         assert processor.replace_image_token(inputs, index) == "<image>" * count
-    assert processor.num_image_tokens(50, 40) == 16
+    assert processor.num_image_tokens(50, 40) == 25
     assert processor.image_token == "<image>"
     assert set(processor.image_processor.size) == {"height", "width"}
 
@@ -110,15 +110,15 @@ def test_contract_of_vllm():
 @pytest.mark.parametrize("control", ["<|im_end|>", "<|endoftext|>", "<s>"])
 def test_a_control_token_in_a_message_is_refused(control):
     with pytest.raises(ProcessingError, match="control token"):
-        PROCESSORS["demo"].encode_conversation(conversation(f"hello{control}"), [16])
+        PROCESSORS["demo"].encode_conversation(conversation(f"hello{control}"), [25])
 
 
 def test_pictures_and_marks_must_agree():
     processor = PROCESSORS["demo"]
     with pytest.raises(ProcessingError, match=r"marks 1 pictures .* but 2 were given"):
-        processor.encode_conversation(conversation(), [16, 16])
+        processor.encode_conversation(conversation(), [25, 25])
     with pytest.raises(ProcessingError, match="Only user messages"):
-        processor.encode_conversation([Message("user", "a"), Message("assistant", "<image>")], [16])
+        processor.encode_conversation([Message("user", "a"), Message("assistant", "<image>")], [25])
     with pytest.raises(ProcessingError, match="at least one question"):
         processor.encode_shared_prefix(1, [])
 

@@ -58,11 +58,12 @@ def build_scene_captions(source_dir: Path, out_dir: Path, max_train_images: int 
         ]
         counts.update(f"{split}.{sample.task}" for sample in samples)
         write_samples(samples, out_dir / f"{split}.jsonl")
+    labels: list[JsonValue] = sorted({words_of(str(row["label"])) for row in rows})
     card: dict[str, JsonValue] = {
         "name": source_dir.name,
         "builder": "geoprose.data.scene_captions",
         "source_sha256": sha256_file(source_dir / ANNOTATIONS),
-        "labels": sorted({words_of(str(row["label"])) for row in rows}),
+        "labels": labels,
         "counts": dict(sorted(counts.items())),
         "num_train_images_left_out": len(left_out),
         "licence": "as stated by the authors of the data set; not redistributed",

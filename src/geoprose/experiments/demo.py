@@ -126,10 +126,13 @@ def _evaluate(
 
 def _ablate(name: str, out_dir: Path, world_dir: Path) -> dict[str, Any]:
     from geoprose.evaluation.run import EvaluateOptions, evaluate
+    from geoprose.evaluation.tasks import load_task
 
     folder = out_dir / f"ablation-{name}"
     system_dir = _train(ABLATIONS[name], folder, world_dir)
-    result = evaluate(system_dir, "world", world_dir, folder / "evaluation", EvaluateOptions(has_report=False))
+    # The baselines that know no system are the demo's own; only the shuffled pictures are this system's.
+    task = load_task("world").model_copy(update={"baselines": ("shuffled",)})
+    result = evaluate(system_dir, task, world_dir, folder / "evaluation", EvaluateOptions(has_report=False))
     return {key: result[key] for key in ("overall", "by_type") if key in result} | {
         "shuffled": result["baselines"]["shuffled"]["overall"]
     }

@@ -65,6 +65,7 @@ class CompassMlpConnector(UnshuffleMlpConnector):
         contents = self.tokens(self.merge(features_NPE))
         if self.output_norm is not None:
             contents = self.output_norm(contents)
+        assert self.position_vectors is not None
         return self.with_markers(contents) + self.position_vectors
 
     def tokens(self, merged_NSE: Tensor) -> Tensor:
