@@ -58,7 +58,7 @@ def build_scene_captions(source_dir: Path, out_dir: Path, max_train_images: int 
         ]
         counts.update(f"{split}.{sample.task}" for sample in samples)
         write_samples(samples, out_dir / f"{split}.jsonl")
-    labels: list[JsonValue] = sorted({words_of(str(row["label"])) for row in rows})
+    labels: list[JsonValue] = [*sorted({words_of(str(row["label"])) for row in rows})]
     card: dict[str, JsonValue] = {
         "name": source_dir.name,
         "builder": "geoprose.data.scene_captions",
