@@ -32,7 +32,7 @@ def _version(value: bool) -> None:
 def _root(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
-    """Exit codes: 0 done, 1 failure, 2 usage, 3 model or asset missing, 4 bad input, 5 partly done, 130 interrupted, 143 terminated."""
+    """Exit codes: 0 done, 1 failure, 2 usage, 3 asset missing, 4 bad input, 5 partly done, 130 and 143 stopped."""
 
 
 for _verb in VERBS:
