@@ -24,9 +24,10 @@ $(READY): pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP_INSTALL) -e ".[dev]"
 	touch $@
 
-# The demo needs no developer tools; after `make setup` there is nothing left to install.
+# The demo needs no developer tools; after `make setup` there is nothing left to install. Modules are compiled when they
+# are first imported, so those that are not cost nothing.
 $(VENV)/.ready-demo: pyproject.toml constraints.txt | $(BIN)/python
-	test $(READY) -nt pyproject.toml -a $(READY) -nt constraints.txt || $(PIP_INSTALL) -e ".[demo]"
+	test $(READY) -nt pyproject.toml -a $(READY) -nt constraints.txt || $(PIP_INSTALL) --no-compile -e ".[demo]"
 	touch $@
 
 setup: $(READY)  ## create .venv and install everything pinned in constraints.txt
