@@ -106,3 +106,9 @@ def test_input_statistics(tmp_path: Path) -> None:
     assert std[2] == pytest.approx(1e-4), "a constant channel must not divide by zero"
     with pytest.raises(DataError, match="no image"):
         input_statistics(store, [])
+
+
+def test_the_key_tells_apart_which_layers_are_read(system: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = feature_key(system, SPEC)
+    monkeypatch.setattr(system.model.model.vision_encoder, "_layers", (2, 1))
+    assert feature_key(system, SPEC) != before

@@ -117,7 +117,9 @@ def feature_key(system: Any, spec: FeatureSpec) -> str:
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     context = {
         "image_processor": system.processor.image_processor.to_dict(),
-        "encoder": {name: repr(value) for name, value in vars(encoder).items() if isinstance(value, int | str | None)},
+        "encoder": {
+            name: repr(value) for name, value in vars(encoder).items() if isinstance(value, int | str | tuple | None)
+        },
         "config": system.model.config.vision_config.to_dict(),
         "dtype": spec.dtype,
         "precision": spec.encoder_precision,
