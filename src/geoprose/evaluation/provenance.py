@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geoprose.core.files import sha256_file
+from geoprose.training.run_record import peak_memory_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,10 +45,7 @@ def hardware() -> dict[str, Any]:
 
 def peak_memory_mib() -> float:
     """Return the largest resident memory of this process so far, MiB."""
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1 << 20) if sys.platform == "darwin" else peak / 1024
+    return peak_memory_bytes() / (1 << 20)
 
 
 def git_commit() -> str | None:

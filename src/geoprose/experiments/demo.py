@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
 
     from geoprose.inference.ask import GeoAnswer
     from geoprose.systems.build import System
-
-logger = logging.getLogger(__name__)
 
 ASSETS = (
     "smollm2-135m-instruct",
