@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from geoprose.core.errors import InputError
+from geoprose.inference.features import FeatureCache
 from geoprose.inference.generate import Request, answer_batch
 from tests.fixtures.systems import conversation, picture, pixels_of, tiny_system
 
@@ -87,7 +88,7 @@ def answer_batch_without(handle: torch.utils.hooks.RemovableHandle, system: Syst
 
 def test_blind_answers_do_not_depend_on_the_picture(system: System) -> None:
     requests = [Request((picture(seed),), QUESTIONS[0]) for seed in range(3)]
-    assert len(set(answer_batch(system, requests, 8, is_blind=True))) == 1
+    assert len(set(answer_batch(system, requests, 8, features=FeatureCache(system, is_blind=True)))) == 1
     assert len(set(answer_batch(system, requests, 8))) > 1
 
 

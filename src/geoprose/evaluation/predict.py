@@ -21,6 +21,7 @@ from geoprose.evaluation.predictions import (
     to_predictions,
     write_predictions,
 )
+from geoprose.inference.features import FeatureCache
 from geoprose.inference.generate import Request, answer_batch
 
 if TYPE_CHECKING:
@@ -62,14 +63,24 @@ class Exam:
         return [sample.images for sample in self.samples]
 
 
+@dataclass(frozen=True)
+class Answerer:
+    """A system and the encoder outputs it has seen so far."""
+
+    system: System
+    features: FeatureCache
+
+
 def predict_all(system: System, exam: Exam, out_dir: Path, blind: System | None = None) -> dict[str, float]:
     """Write the predictions of the system and of every baseline of the task; return the seconds each took."""
     hashes = ImageHashes(exam.data_dir)
     seconds: dict[str, float] = {}
+    seeing = Answerer(system, FeatureCache(system))  # one cache: each picture is encoded once for all its sources
+    answerers = {} if blind is None else {"blind": Answerer(blind, FeatureCache(blind, is_blind=True))}
     for source in sources_of(exam, has_blind=blind is not None):
         started = time.perf_counter()
-        answerer = blind if source == "blind" and blind is not None else system
-        with in_float32(answerer):
+        answerer = answerers.get(source, seeing)
+        with in_float32(answerer.system):
             rows = _predict(source, answerer, exam, hashes)
         write_predictions(predictions_path(out_dir, source), rows)
         seconds[source] = round(time.perf_counter() - started, 2)
@@ -104,7 +115,7 @@ def in_float32(system: System) -> Iterator[None]:
         system.model.to(dtype)
 
 
-def _predict(source: str, system: System, exam: Exam, hashes: ImageHashes) -> list[Prediction]:
+def _predict(source: str, answerer: Answerer, exam: Exam, hashes: ImageHashes) -> list[Prediction]:
     shown = exam.own_images
     if source == "majority":
         texts = majority_answers(exam.train, exam.samples)
@@ -113,10 +124,10 @@ def _predict(source: str, system: System, exam: Exam, hashes: ImageHashes) -> li
     elif source == "colour":
         texts = colour_baseline().answers(exam.train, exam.samples, exam.data_dir)
     elif source == "probe":
-        texts = probe_baseline(system).answers(exam.train, exam.samples, exam.data_dir)
+        texts = probe_baseline(answerer.system).answers(exam.train, exam.samples, exam.data_dir)
     else:
         shown = _images_shown(source, exam)
-        texts = ask_system(system, exam, shown, source)
+        texts = _ask(answerer, exam, shown, source)
     seed = SHUFFLE_SEED if source == "shuffled" else 0
     return to_predictions(exam.samples, texts, source, [hashes.of(images) for images in shown], seed)
 
@@ -127,7 +138,7 @@ def _images_shown(source: str, exam: Exam) -> list[tuple[str, ...]]:
     return exam.own_images
 
 
-def ask_system(system: System, exam: Exam, shown: Sequence[tuple[str, ...]], source: str) -> list[str]:
+def _ask(answerer: Answerer, exam: Exam, shown: Sequence[tuple[str, ...]], source: str) -> list[str]:
     """Answer the questions of the exam with the pictures in ``shown``."""
     requests = [
         Request(tuple(exam.data_dir / image for image in images), question_of(sample))
@@ -135,4 +146,6 @@ def ask_system(system: System, exam: Exam, shown: Sequence[tuple[str, ...]], sou
     ]
     report = exam.on_progress
     on_progress = None if report is None else (lambda done, total: report(source, done, total))
-    return answer_batch(system, requests, exam.task.max_new_tokens, exam.batch_size, on_progress, source == "blind")
+    return answer_batch(
+        answerer.system, requests, exam.task.max_new_tokens, exam.batch_size, on_progress, answerer.features
+    )

@@ -65,7 +65,7 @@ def answer_batch(
     max_new_tokens: int = 48,
     batch_size: int = 64,
     on_progress: Progress | None = None,
-    is_blind: bool = False,
+    features: FeatureCache | None = None,
 ) -> list[str]:
     """Answer ``requests`` greedily, in the order given.
 
@@ -75,7 +75,7 @@ def answer_batch(
         max_new_tokens: Longest answer.
         batch_size: Questions decoded together; more is faster and takes more memory.
         on_progress: Called with (answered, total) after each batch.
-        is_blind: Show zeros instead of the encoder's features, as a blind system was trained.
+        features: Cache of this system's encoder outputs, shared between calls or blind; a new one by default.
 
     Returns:
         The generated texts without special tokens, stripped.
@@ -87,7 +87,7 @@ def answer_batch(
         raise InputError(f"max_new_tokens ({max_new_tokens}) and batch_size ({batch_size}) must be at least 1.")
     was_training = system.model.training
     system.model.eval()
-    features = FeatureCache(system, is_blind)
+    features = features or FeatureCache(system)
     answers = [""] * len(requests)
     done = 0
     for batch in _batches(_groups(system, requests), batch_size):

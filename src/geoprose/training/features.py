@@ -90,9 +90,17 @@ class FeatureStore:
         return tensor
 
     def add(self, digests: Sequence[str], features_NPE: Tensor) -> None:
-        """Write one shard; it counts only once its index is there, so a killed writer leaves nothing wrong."""
+        """Write one shard; it counts only once its index is there, so a killed writer leaves nothing wrong.
+
+        Raises:
+            DataError: If an image became several tiles.
+        """
         from safetensors.torch import save_file
 
+        if features_NPE.shape[0] != len(digests):
+            raise DataError(
+                f"{len(digests)} images gave {features_NPE.shape[0]} tiles; cached features need one tile an image."
+            )
         self.folder.mkdir(parents=True, exist_ok=True)
         name = f"shard-{hashlib.sha256(''.join(digests).encode()).hexdigest()[:16]}.safetensors"
         save_file({_TENSOR: features_NPE.contiguous()}, self.folder / name)

@@ -13,14 +13,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from geoprose.assets.cache import cache_root
 from geoprose.core.errors import TaskError
+from geoprose.core.files import sha256_file
 from geoprose.data.world.classes import NUM_CLASSES
 from geoprose.data.world.tiles import GRID
 from geoprose.evaluation.baselines.symbolic import Thresholds, answer_all, true_cells
 from geoprose.evaluation.predictions import references_of
-from geoprose.inference.features import ENCODE_BATCH, FeatureCache, open_picture
+from geoprose.inference.features import open_picture
+from geoprose.training.features import build_features
+from geoprose.training.spec import FeatureSpec
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from geoprose.core.types import Sample
     from geoprose.systems.build import System
 
@@ -30,6 +36,8 @@ Featuriser = Callable[[Sequence[Path]], Array]
 Fit = Callable[[Array, Array], Callable[[Array], Array]]
 """``(rows, F)`` and ``(rows, C)`` to a predictor of ``(rows, C)`` from ``(rows, F)``."""
 SEED = 0
+PROBE_FEATURES = FeatureSpec(dtype="fp16", encoder_precision="fp32")
+"""What the demo's training asks for too, so the probe finds its features on the disk."""
 THRESHOLD_GRID = (0.02, 0.03, 0.05, 0.075, 0.10, 0.15, 0.20)
 MAX_THRESHOLD_QUESTIONS = 2000
 MAX_TRAIN_PICTURES = 2000
@@ -94,11 +102,12 @@ def colour_baseline() -> SymbolicBaseline:
 
 def probe_baseline(system: System) -> SymbolicBaseline:
     """The frozen encoder's features averaged per cell; a ridge regression reads them."""
-    cache = FeatureCache(system)
 
     def featurise(paths: Sequence[Path]) -> Array:
-        batches = [paths[start : start + ENCODE_BATCH] for start in range(0, len(paths), ENCODE_BATCH)]
-        return np.concatenate([_encoder_cells(cache, batch) for batch in batches])
+        digests = [sha256_file(path) for path in paths]
+        images = dict(zip(digests, paths, strict=True))
+        store = build_features(system, images, PROBE_FEATURES, cache_root() / "features", lambda done, total: None)
+        return np.stack([_encoder_cells(store.get(digest).float()) for digest in digests])
 
     return SymbolicBaseline("probe", featurise, fit_ridge)
 
@@ -158,24 +167,22 @@ def _statistics(pixels_HWC: Array) -> Array:
     return np.concatenate([pixels_HWC.mean(axis=(0, 1)), pixels_HWC.std(axis=(0, 1))])
 
 
-def _encoder_cells(cache: FeatureCache, paths: Sequence[Path]) -> Array:
-    """Average the patch features over each cell; one square tile a picture.
+def _encoder_cells(features_PE: Tensor) -> Array:
+    """Average the patch features of one square tile over each cell.
 
     Shapes:
-        Returns ``(M, G*G, E)``.
+        Returns ``(G*G, E)``.
     """
     from torch.nn.functional import adaptive_avg_pool2d
 
-    features_MPE = cache.get(paths).float()
-    side = round(features_MPE.shape[1] ** 0.5)
-    if side * side != features_MPE.shape[1] or features_MPE.shape[0] != len(paths):
+    side = round(features_PE.shape[0] ** 0.5)
+    if side * side != features_PE.shape[0]:
         raise TaskError(
-            f"The encoder gives {features_MPE.shape[0]} tiles of {features_MPE.shape[1]} patches for {len(paths)} "
-            "pictures; the probe needs one square tile a picture. Leave the baseline out of the task."
+            f"The encoder gives {features_PE.shape[0]} patches, which are no square; the probe needs one square tile a "
+            "picture. Leave the baseline out of the task."
         )
-    grid_MEHW = features_MPE.transpose(1, 2).reshape(len(paths), -1, side, side)
-    pooled_MEG = adaptive_avg_pool2d(grid_MEHW, GRID).flatten(2)
-    return np.asarray(pooled_MEG.transpose(1, 2).cpu().numpy(), dtype=np.float64)
+    pooled_EHW = adaptive_avg_pool2d(features_PE.T.reshape(-1, side, side), GRID)
+    return np.asarray(pooled_EHW.flatten(1).T.numpy(), dtype=np.float64)
 
 
 def _predict(predict: Callable[[Array], Array], features: Array) -> list[Array]:
