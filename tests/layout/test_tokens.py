@@ -26,4 +26,7 @@ def test_sizes_that_do_not_divide_are_refused(arguments, message):
 def test_fixed_resolution_is_one_tile():
     resolution = RESOLUTIONS.get("fixed")(112, "pad")
     assert resolution == FixedResolution(112, "pad")
-    assert resolution.num_tiles(900, 30) == len(resolution.plan(900, 30)) == 1
+    plan = resolution.plan(900, 30)
+    assert plan.layout == (1, 1, 1, 0, 30, 900)
+    assert plan.layout.num_tiles == len(plan.tiles) == 1
+    assert plan.whole == plan.tiles[0]

@@ -114,7 +114,7 @@ def test_beams_repeat_rows_with_several_pictures(system):
     single = system.model.generate(input_ids=ids[:1], pixel_values=pixels[:2], num_beams=2, max_new_tokens=3)
     assert torch.equal(out[:1, : single.shape[1]], single)
     with pytest.raises(ProcessingError, match="input_ids"):
-        system.model._tiles_per_row(None)
+        system.model._tokens_per_row(None)
 
 
 def test_image_token_is_never_generated(system):

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from geoprose.core.errors import ConfigError
-from geoprose.core.registry import Registry
 from geoprose.models import registries
 from geoprose.models.parts.contracts import Connector, Fusion, Packer, Positions, VisionEncoder
 from geoprose.systems.build import build_system
@@ -44,9 +43,8 @@ def test_every_name_is_a_part_of_its_slot(table):
 def test_a_part_of_another_package_builds_from_a_preset(monkeypatch, tmp_path):
     entry = metadata.EntryPoint("mean", f"{__name__}:MeanConnector", "geoprose.connectors")
     monkeypatch.setattr("geoprose.core.registry.entry_points", lambda group: [entry] if entry.group == group else [])
-    fresh = Registry(registries.CONNECTORS.slot, dict(registries.CONNECTORS._targets))
-    for module in ("geoprose.models.backbone", "geoprose.systems.spec"):
-        monkeypatch.setattr(f"{module}.CONNECTORS", fresh)
+    monkeypatch.setattr(registries.CONNECTORS, "_targets", dict(registries.CONNECTORS._targets))
+    monkeypatch.setattr(registries.CONNECTORS, "_has_entry_points", False)
     path = tmp_path / "mine.yaml"
     path.write_text("extends: demo\nconnector: {type: mean, options: {repeat: 5}}\n")
     spec = load_preset(str(path))

@@ -12,7 +12,7 @@ MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.2757
 
 
 def _processor(mode="resize", size=28, **kwargs):
-    values = {"size": {"height": size, "width": size}, "mode": mode, "image_mean": MEAN, "image_std": STD}
+    values = {"resolution": {"type": "fixed", "image_size": size, "mode": mode}, "image_mean": MEAN, "image_std": STD}
     return GeoproseImageProcessor(**{**values, **kwargs})
 
 
@@ -79,9 +79,9 @@ def test_what_is_no_picture_is_refused(bad, message):
 def test_no_picture_and_bad_options_are_refused():
     with pytest.raises(ProcessingError, match="No picture"):
         _processor()([])
-    with pytest.raises(ConfigError, match="Tiles are square"):
-        _processor(size=28).__class__(size={"height": 4, "width": 5})
-    with pytest.raises(ConfigError, match="Unknown mode"):
+    with pytest.raises(ConfigError, match="resolution fixed: .*sise"):
+        GeoproseImageProcessor(resolution={"type": "fixed", "sise": 4})
+    with pytest.raises(ConfigError, match="Unknown resize mode"):
         _processor("stretch")
 
 

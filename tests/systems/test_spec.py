@@ -11,7 +11,7 @@ def test_presets_say_where_they_come_from_and_what_proves_them(name, repository)
     spec = load_preset(name)
     assert spec.name == name
     assert spec.source
-    proofs = [word.rstrip(":;,") for word in spec.verified.split() if word.startswith("tests/")]
+    proofs = [word.rstrip(":;,") for word in spec.proof.split() if word.startswith("tests/")]
     assert proofs
     assert all((repository / proof).exists() for proof in proofs)
 
@@ -42,7 +42,7 @@ def test_specs_are_frozen_closed_and_hashed():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("resolution.mode=stretch", "resolution.mode"),
+        ("resolution.mode=stretch", "resolution.fixed.mode"),
         ("resolution.image_size=100", "multiple of the patch size"),
         ("connector.position_grid=5", "25 vectors for 16 visual tokens"),
         ("connector.factr=2", "Did you mean factor"),

@@ -103,10 +103,12 @@ def test_the_lexical_loss_leaves_positions_alone(tmp_path: Path) -> None:
     unit = units_of(samples, "r", lambda sample: True)[0]
     row = Row([], [], [], [])
     loss.add_targets(row, unit)
-    assert row.targets["lexical"].shape == (1, 21, 4), "whole, four contrasts and 16 cells; three classes and a weight"
+    assert row.targets["lexical_cells"].shape == (1, 21, 4), (
+        "whole, four contrasts and 16 cells; three classes and a weight"
+    )
     encoder = system.model.model.vision_encoder
     features = torch.randn(1, encoder.num_patches(), encoder.hidden_size)
-    batch = {"vision_features": features, "lexical": torch.from_numpy(row.targets["lexical"])}
+    batch = {"vision_features": features, "lexical_cells": torch.from_numpy(row.targets["lexical_cells"])}
     loss.loss_sum(system.model, batch).backward()
     connector = system.model.model.connector
     assert float(connector.position_vectors.grad.abs().max()) < 1e-6

@@ -29,7 +29,8 @@ LINK_NAME = "source"
 def build_scene_captions(source_dir: Path, out_dir: Path, max_train_images: int | None = None) -> dict[str, JsonValue]:
     """Write ``train.jsonl``, ``val.jsonl``, ``test.jsonl`` and ``card.json`` into ``out_dir``.
 
-    One sample per image names the scene (task ``scene``). For training, one sample per distinct caption (task
+    One sample per image names the scene (task ``scene``); its ``meta["cell_composition"]`` is one cell, the whole
+    image, so that the label can supervise a connector. For training, one sample per distinct caption (task
     ``caption``); for validation and test one caption sample per image, with every reference in ``meta["answers"]``.
 
     Args:
@@ -116,6 +117,9 @@ def _samples(row: dict[str, Any]) -> Iterator[Sample]:
 def _sample(row: dict[str, Any], sample_id: str, task: str, answer: str, accepted: list[str]) -> Sample:
     question = SCENE_QUESTION if task == "scene" else CAPTION_QUESTION
     answers: list[JsonValue] = list(accepted)
+    meta: dict[str, JsonValue] = {"answer": answer, "answers": answers}
+    if task == "scene":
+        meta["cell_composition"] = [{answer: 1.0}]
     return Sample(
         id=sample_id,
         images=(f"{LINK_NAME}/{row['file']}",),
@@ -123,5 +127,5 @@ def _sample(row: dict[str, Any], sample_id: str, task: str, answer: str, accepte
         task=task,
         split=row["split"],
         georefs=(None,),
-        meta={"answer": answer, "answers": answers},
+        meta=meta,
     )

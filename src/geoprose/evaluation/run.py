@@ -174,7 +174,10 @@ def _run_record(
             "path": Path(where).name,
             "spec_sha256": system.spec.content_hash(),
             "box_codec": system.spec.box_format,
-            "resize": {"mode": system.spec.resolution.mode, "size_px": system.spec.resolution.image_size},
+            "resize": {
+                "mode": getattr(system.spec.resolution, "mode", "resize"),
+                "size_px": system.spec.resolution.image_size,
+            },
             "parameters": sum(parameter.numel() for parameter in system.model.parameters()),
             "supervision": list(options.supervision) or describe_supervision(Path(where)),
         },

@@ -135,7 +135,7 @@ def ask(
     chip = read_chip(scene_path, region, bands)
     loaded = _as_system(system)
     text = answer_batch(loaded, [Request((chip.picture,), asked)], MAX_NEW_TOKENS)[0]
-    history = loaded.processor.image_processor.plan(*chip.picture.size)[0]
+    history = loaded.processor.image_processor.plan(*chip.picture.size).whole
     answer = parse_answer(text, codec or loaded.spec.box_format, history)
     has_crs = chip.georef.crs is not None
     return GeoAnswer(

@@ -16,6 +16,7 @@ import torch
 
 from geoprose.core.errors import InputError
 from geoprose.inference.features import FeatureCache, image_key
+from geoprose.models.inputs import select_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,7 +141,7 @@ def _answer_groups(system: System, features: FeatureCache, groups: list[_Group],
     cache = _prefix_cache(system, features, groups)
     if cache is not None:
         owner = [place for place, group in enumerate(groups) for _ in group.rows]
-        cache.batch_select_indices(torch.tensor(owner, device=device))
+        select_rows(cache, torch.tensor(owner, device=device))
     prefix_length = len(groups[0].prefix_ids)
     longest = max(len(row.prompt_ids) for row in rows)
     pad = system.processor.tokenizer.pad_token_id or 0
@@ -177,7 +178,7 @@ def _decode_rows(system: System, rows: list[_Row], cache: Any, ids_BT: Tensor, m
         output = system.model(
             input_ids=ids_BT,
             attention_mask=mask_BT,
-            position_ids=positions_BT,
+            position_ids=None if system.model.model.positions.is_owner else positions_BT,
             past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
@@ -193,7 +194,7 @@ def _decode_rows(system: System, rows: list[_Row], cache: Any, ids_BT: Tensor, m
             return
         if len(keep) < len(active):
             kept = torch.tensor(keep, device=mask_BT.device)
-            cache.batch_select_indices(kept)
+            select_rows(cache, kept)
             chosen_B, mask_BT, positions_BT = chosen_B[kept], mask_BT[kept], positions_BT[kept]
             active = [active[place] for place in keep]
         ids_BT = chosen_B.unsqueeze(-1)

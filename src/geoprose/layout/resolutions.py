@@ -5,22 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from geoprose.core.errors import ConfigError
 from geoprose.core.registry import Registry
-from geoprose.layout.resize import ResizeHistory, plan_resize
+from geoprose.layout.resize import RESIZE_MODES, plan_resize
+from geoprose.layout.visual import Plan, VisualLayout
 
 
 class Resolution(Protocol):
-    """Plans the tiles of a chip; pure arithmetic."""
+    """Plans the tiles of a chip; pure arithmetic, built from the options of the preset's ``resolution``."""
 
-    image_size: int
-    """Side of a tile, pixels."""
+    def plan(self, width_px: int, height_px: int) -> Plan:
+        """Return what a picture of this size becomes.
 
-    def plan(self, width_px: int, height_px: int) -> tuple[ResizeHistory, ...]:
-        """Return one history per tile, in the order the tiles enter the model."""
-        ...
-
-    def num_tiles(self, width_px: int, height_px: int) -> int:
-        """Return the number of tiles of a chip without planning them."""
+        Raises:
+            ProcessingError: If the picture cannot be cut, e.g. because it is too narrow.
+        """
         ...
 
 
@@ -36,13 +35,15 @@ class FixedResolution:
     image_size: int
     mode: str = "resize"
 
-    def plan(self, width_px: int, height_px: int) -> tuple[ResizeHistory, ...]:
-        """Return the single history of the chip."""
-        return (plan_resize(width_px, height_px, self.mode, self.image_size),)
+    def __post_init__(self) -> None:
+        """Refuse an unknown mode before the first picture comes."""
+        if self.mode not in RESIZE_MODES:
+            raise ConfigError(f"Unknown resize mode {self.mode!r}. Known: {', '.join(RESIZE_MODES)}.")
 
-    def num_tiles(self, width_px: int, height_px: int) -> int:
-        """Return 1."""
-        return 1
+    def plan(self, width_px: int, height_px: int) -> Plan:
+        """Return the single tile of the chip."""
+        tile = plan_resize(width_px, height_px, self.mode, self.image_size)
+        return Plan(VisualLayout(height_px=height_px, width_px=width_px), (tile,), tile)
 
 
 RESOLUTIONS: Registry[type[Resolution]] = Registry(

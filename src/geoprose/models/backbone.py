@@ -1,7 +1,7 @@
 """The backbone: vision encoder, connector, fusion and language model, up to the last hidden state.
 
 Shapes: B batch, T text length, N tiles (whole batch), P patches per tile, E encoder width, V visual tokens per tile,
-D language-model width.
+D language-model width, S visuals (pictures or videos of the whole batch).
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel, PreTrainedModel
+from transformers import DynamicCache, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutputWithPooling
 
 from geoprose.core.errors import ProcessingError
 from geoprose.models.config import GeoproseConfig
+from geoprose.models.inputs import SOURCES, TextInputs, VisualInputs, Visuals, state_of
+from geoprose.models.language_models import build_language_model
 from geoprose.models.masks import prepare_attention_mask
-from geoprose.models.parts.contracts import Connector, VisionEncoder
+from geoprose.models.parts.contracts import Connector, Fusion, Packer, Positions, VisionEncoder
 from geoprose.models.registries import CONNECTORS, FUSIONS, PACKERS, POSITIONS, VISION_ENCODERS
 
 if TYPE_CHECKING:
@@ -26,9 +28,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class GeoproseModelOutput(BaseModelOutputWithPast):  # type: ignore[misc]  # transformers is untyped
-    """What the backbone returns: hidden states (B, T, D), the cache, and visual tokens (N, V, D) if it had any."""
+    """What the backbone returns: hidden states (B, T, D), the cache, and visual tokens, one (m, D) per visual."""
 
-    image_hidden_states: Tensor | None = None
+    image_hidden_states: tuple[Tensor, ...] | None = None
 
 
 class GeoprosePreTrainedModel(PreTrainedModel):  # type: ignore[misc]  # transformers is untyped
@@ -57,7 +59,8 @@ class GeoprosePreTrainedModel(PreTrainedModel):  # type: ignore[misc]  # transfo
             module.init_weights()
 
 
-def _options(part: dict[str, Any]) -> dict[str, Any]:
+def options_of(part: dict[str, Any]) -> dict[str, Any]:
+    """Return the keyword arguments of a part: its config without the name."""
     return {key: value for key, value in part.items() if key != "type"}
 
 
@@ -67,6 +70,8 @@ class GeoproseModel(GeoprosePreTrainedModel):
     Attributes:
         vision_encoder: Pixels to patch features.
         connector: Patch features to visual tokens.
+        packer: Visual tokens of tiles to one run per visual.
+        fusion: How the runs meet the language model.
         language_model: The decoder without its head.
     """
 
@@ -74,17 +79,20 @@ class GeoproseModel(GeoprosePreTrainedModel):
         super().__init__(config)
         assert config.vision_encoder is not None
         assert config.connector is not None
+        text_config = config.get_text_config()
         encoder_class = VISION_ENCODERS.get(config.vision_encoder["type"])
-        self.vision_encoder: VisionEncoder = encoder_class(config.vision_config, **_options(config.vision_encoder))
+        self.vision_encoder: VisionEncoder = encoder_class(config.vision_config, **options_of(config.vision_encoder))
         connector_class = CONNECTORS.get(config.connector["type"])
-        width = config.get_text_config().hidden_size
         self.connector: Connector = connector_class(
-            self.vision_encoder.hidden_size, width, **_options(config.connector)
+            self.vision_encoder.hidden_size, text_config.hidden_size, **options_of(config.connector)
         )
-        self.language_model = AutoModel.from_config(config.text_config)
-        self.packer = PACKERS.get(config.packer)()
-        self.fusion = FUSIONS.get(config.fusion)()
-        self.positions = POSITIONS.get(config.position)()
+        self.language_model = build_language_model(config.text_config)
+        packer, fusion, position = config.merging()
+        self.packer: Packer = PACKERS.get(packer["type"])(text_config.hidden_size, **options_of(packer))
+        self.fusion: Fusion = FUSIONS.get(fusion["type"])(text_config, **options_of(fusion))
+        self.positions: Positions = POSITIONS.get(position["type"])(**options_of(position))
+        self.fusion.attach(self.language_model)
+        self.positions.install(self.language_model)
         self.post_init()
 
     @property
@@ -94,12 +102,14 @@ class GeoproseModel(GeoprosePreTrainedModel):
 
     def encode_images(self, pixel_values: Tensor) -> Tensor:
         """Run the vision encoder: pixels (N, C, H, W) to patch features (N, P, E), which a feature cache stores."""
-        return self.vision_encoder(pixel_values)  # type: ignore[no-any-return]
+        return self.vision_encoder.encode(VisualInputs(pixel_values=pixel_values))
 
-    def project(self, vision_features: Tensor) -> Tensor:
+    def project(self, vision_features: Tensor, inputs: VisualInputs | None = None) -> Tensor:
         """Run the connector: patch features (N, P, E) to visual tokens (N, V, D), in the connector's dtype."""
-        dtype = next(self.connector.parameters()).dtype
-        return self.connector(vision_features.to(dtype))  # type: ignore[no-any-return]
+        parameter = next(self.connector.parameters(), None)
+        if parameter is not None and vision_features.is_floating_point():
+            vision_features = vision_features.to(parameter.dtype)
+        return self.connector.connect(vision_features, inputs or VisualInputs(vision_features=vision_features))
 
     def get_image_features(
         self, pixel_values: Tensor | None = None, vision_features: Tensor | None = None, **kwargs: Any
@@ -108,17 +118,32 @@ class GeoproseModel(GeoprosePreTrainedModel):
 
         Args:
             pixel_values: Tiles of all pictures, concatenated (N, C, H, W).
-            vision_features: What ``encode_images`` returned for them, instead of pixels.
-            **kwargs: Ignored; generation and serving pass extra inputs.
+            vision_features: What the encoder returned for them, instead of pixels.
+            **kwargs: Further fields of ``VisualInputs``; others are ignored, generation and serving pass extra inputs.
 
         Raises:
             ProcessingError: If both or neither are given.
         """
-        if (pixel_values is None) == (vision_features is None):
-            raise ProcessingError("Give exactly one of pixel_values and vision_features.")
-        features = self.encode_images(pixel_values) if pixel_values is not None else vision_features
-        assert features is not None
-        return BaseModelOutputWithPooling(last_hidden_state=features, pooler_output=self.project(features))
+        inputs = VisualInputs.take(kwargs)
+        inputs.pixel_values, inputs.vision_features = pixel_values, vision_features
+        features, tokens = self._see(inputs)
+        return BaseModelOutputWithPooling(last_hidden_state=features, pooler_output=tokens)
+
+    def _see(self, inputs: VisualInputs) -> tuple[Tensor, Tensor]:
+        """Return features and visual tokens of all tiles."""
+        given = [name for name in SOURCES if getattr(inputs, name) is not None]
+        if len(given) != 1:
+            raise ProcessingError(
+                f"Give exactly one of {', '.join(SOURCES)}; got {' and '.join(given) or 'none of them'}."
+            )
+        features = self.vision_encoder.encode(inputs) if inputs.vision_features is None else inputs.vision_features
+        return features, self.project(features, inputs)
+
+    def visuals(self, inputs: VisualInputs) -> Visuals:
+        """Return the visual tokens of the batch, one run per visual."""
+        _, tokens_NVD = self._see(inputs)
+        layouts = inputs.layouts(tokens_NVD.shape[0])
+        return Visuals(self.packer(tokens_NVD, layouts), layouts, tokens_NVD.shape[1])
 
     def get_placeholder_mask(self, input_ids: Tensor | None, inputs_embeds: Tensor) -> Tensor:
         """Return (B, T), True where a visual token belongs.
@@ -146,16 +171,16 @@ class GeoproseModel(GeoprosePreTrainedModel):
         """Embed the text, merge the visual tokens, run the language model.
 
         Args:
-            input_ids: (B, T) with ``num_visual_tokens`` image tokens per tile; or give ``inputs_embeds``.
+            input_ids: (B, T) with as many image tokens as the pictures give visual tokens; or give ``inputs_embeds``.
             attention_mask: (B, past + T) with 1 for real tokens; or (B, 1, T, T), bool (True attends) or additive, for
                 packed branches; the latter is used as it is and needs ``use_cache=False``.
-            position_ids: (B, T); by default 0, 1, 2, ... over real tokens.
+            position_ids: (B, T) or (3, B, T); by default what the position scheme builds.
             pixel_values: Tiles of all pictures in batch order (N, C, H, W).
             vision_features: Cached encoder output (N, P, E) instead of pixels.
             inputs_embeds: (B, T, D) instead of ids.
             past_key_values: Cache of earlier tokens.
             use_cache: Whether to return a cache.
-            **kwargs: Passed to the language model.
+            **kwargs: The other fields of ``VisualInputs``; what is left goes to the language model.
 
         Raises:
             ProcessingError: If pictures and placeholders do not match, or the inputs contradict each other.
@@ -163,18 +188,25 @@ class GeoproseModel(GeoprosePreTrainedModel):
         if (input_ids is None) == (inputs_embeds is None):
             raise ProcessingError("Give exactly one of input_ids and inputs_embeds.")
         kwargs.pop("return_dict", None)
+        inputs = VisualInputs.take(kwargs)
+        inputs.pixel_values, inputs.vision_features = pixel_values, vision_features
         if inputs_embeds is None:
             inputs_embeds = self.get_input_embeddings()(input_ids)
-        visual_NVD = None
-        if pixel_values is not None or vision_features is not None:
-            visual_NVD = self.get_image_features(pixel_values, vision_features).pooler_output
-            is_visual_BT = self.get_placeholder_mask(input_ids, inputs_embeds)
-            inputs_embeds = self.fusion.merge(inputs_embeds, self.packer.pack(visual_NVD), is_visual_BT)
-        past_length = past_key_values.get_seq_length() if past_key_values is not None else 0
+        visuals = self.visuals(inputs) if inputs.has_visuals else None
+        past_key_values = self._with_cache(past_key_values, use_cache)
+        text = TextInputs(
+            inputs_embeds,
+            self.get_placeholder_mask(input_ids, inputs_embeds),
+            attention_mask,
+            past_key_values.get_seq_length() if past_key_values is not None else 0,
+            state_of(past_key_values),
+        )
         if position_ids is None:
-            position_ids = self.positions.build(attention_mask, past_length, inputs_embeds.shape[1])
-        outputs = self.language_model(
-            inputs_embeds=inputs_embeds,
+            position_ids = self.positions.build(text, visuals)
+        outputs = self.fusion(
+            self.language_model,
+            text,
+            visuals,
             attention_mask=prepare_attention_mask(attention_mask, inputs_embeds, self.language_model.config, use_cache),
             position_ids=position_ids,
             past_key_values=past_key_values,
@@ -186,5 +218,12 @@ class GeoproseModel(GeoprosePreTrainedModel):
             past_key_values=outputs.past_key_values,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
-            image_hidden_states=visual_NVD,
+            image_hidden_states=None if visuals is None else tuple(visuals.tokens),
         )
+
+    def _with_cache(self, cache: Cache | None, use_cache: bool | None) -> Cache | None:
+        """Make the cache ourselves where the language model would: the state of the call rides on it."""
+        wants_cache = self.language_model.config.use_cache if use_cache is None else use_cache
+        if cache is None and wants_cache and not (self.training and self.is_activation_checkpointing):
+            return DynamicCache(config=self.language_model.config)
+        return cache

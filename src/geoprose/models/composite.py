@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, GenerationMixin
@@ -19,6 +18,8 @@ from transformers.modeling_utils import slice_logits_to_keep
 from geoprose.core.errors import ProcessingError
 from geoprose.models.backbone import GeoproseModel, GeoprosePreTrainedModel
 from geoprose.models.config import GeoproseConfig
+from geoprose.models.expand import repeat_rows
+from geoprose.models.inputs import VISUAL_INPUT_NAMES, VisualInputs
 
 if TYPE_CHECKING:
     from transformers import Cache
@@ -33,7 +34,7 @@ class GeoproseOutput(ModelOutput):  # type: ignore[misc]  # transformers is unty
     past_key_values: Cache | None = None
     hidden_states: tuple[Tensor, ...] | None = None
     attentions: tuple[Tensor, ...] | None = None
-    image_hidden_states: Tensor | None = None
+    image_hidden_states: tuple[Tensor, ...] | None = None
 
 
 class GeoproseForConditionalGeneration(GeoprosePreTrainedModel, GenerationMixin):  # type: ignore[misc]
@@ -94,7 +95,7 @@ class GeoproseForConditionalGeneration(GeoprosePreTrainedModel, GenerationMixin)
             logits_to_keep: 0 for all positions, n for the last n, or a 1-D index of positions kept for every row. With
                 labels, the loss covers the kept positions: position t predicts label t + 1.
             num_items_in_batch: Divisor of the summed loss under gradient accumulation.
-            **kwargs: Passed to the language model.
+            **kwargs: The other fields of ``VisualInputs``; what is left goes to the language model.
         """
         outputs = self.model(
             input_ids=input_ids,
@@ -141,19 +142,23 @@ class GeoproseForConditionalGeneration(GeoprosePreTrainedModel, GenerationMixin)
         self,
         input_ids: Tensor,
         past_key_values: Cache | None = None,
-        pixel_values: Tensor | None = None,
-        vision_features: Tensor | None = None,
         is_first_iteration: bool | None = False,
         **kwargs: Any,
     ) -> dict[str, Any]:
         """Keep the pictures for the first pass only, or for every pass when there is no cache."""
+        visual = VisualInputs.take(kwargs).as_dict()
         inputs: dict[str, Any] = super().prepare_inputs_for_generation(
             input_ids, past_key_values=past_key_values, is_first_iteration=is_first_iteration, **kwargs
         )
         if is_first_iteration or not kwargs.get("use_cache", True):
-            inputs["pixel_values"] = pixel_values
-            inputs["vision_features"] = vision_features
+            inputs.update(visual)
+        if self.model.positions.is_owner:
+            inputs.pop("position_ids", None)
         return inputs
+
+    def _validate_model_kwargs(self, model_kwargs: dict[str, Any]) -> None:
+        # Contract: transformers looks for the names in the signature of forward; ours take VisualInputs as keywords.
+        super()._validate_model_kwargs({k: v for k, v in model_kwargs.items() if k not in VISUAL_INPUT_NAMES})
 
     def _expand_inputs_for_generation(
         self,
@@ -163,24 +168,18 @@ class GeoproseForConditionalGeneration(GeoprosePreTrainedModel, GenerationMixin)
         **model_kwargs: Any,
     ) -> tuple[Tensor | None, dict[str, Any]]:
         # Why not super alone: it repeats every tile in place, which breaks the order of rows with several pictures.
-        visual = {key: model_kwargs.pop(key, None) for key in ("pixel_values", "vision_features")}
-        tiles_per_row = self._tiles_per_row(input_ids) if expand_size > 1 else []
+        visual = VisualInputs.take(model_kwargs)
+        if expand_size > 1 and visual.has_visuals:
+            visual = repeat_rows(visual, self._tokens_per_row(input_ids), expand_size, self.model)
         input_ids, model_kwargs = super()._expand_inputs_for_generation(
             expand_size, is_encoder_decoder, input_ids, **model_kwargs
         )
-        for key, tiles in visual.items():
-            if tiles is not None and expand_size > 1:
-                rows = torch.split(tiles, tiles_per_row)
-                tiles = torch.cat([row for row in rows for _ in range(expand_size)])
-            model_kwargs[key] = tiles
-        return input_ids, model_kwargs
+        return input_ids, {**model_kwargs, **visual.as_dict()}
 
-    def _tiles_per_row(self, input_ids: Tensor | None) -> list[int]:
+    def _tokens_per_row(self, input_ids: Tensor | None) -> list[int]:
         if input_ids is None:
             raise ProcessingError("Beam search and several returned sequences need input_ids beside the pictures.")
-        num_placeholders = (input_ids == self.config.image_token_id).sum(-1)
-        tokens_per_tile = self.model.packer.num_tokens(1, self.model.num_visual_tokens)
-        return [int(count) // tokens_per_tile for count in num_placeholders]
+        return (input_ids == self.config.image_token_id).sum(-1).tolist()
 
 
 AutoConfig.register("geoprose", GeoproseConfig, exist_ok=True)

@@ -21,9 +21,9 @@ class GeoproseConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers is
         text_config: Config of the language model.
         vision_encoder: ``{"type": name, "feature_layer": ..., "pool": ..., "final_norm": ..., "truncate": ...}``.
         connector: ``{"type": name, **options}``.
-        packer: Name in the packers registry.
-        fusion: Name in the fusions registry.
-        position: Name in the positions registry.
+        packer: Likewise; a bare name stands for a part without options.
+        fusion: Likewise.
+        position: Likewise.
         image_token_id: Token whose embedding a visual token replaces.
         system: The whole system spec as JSON values, for provenance and for rebuilding the spec; empty when the config
             was not made from a spec.
@@ -40,9 +40,9 @@ class GeoproseConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers is
     text_config: dict[str, Any] | PreTrainedConfig | None = None
     vision_encoder: dict[str, Any] | None = None
     connector: dict[str, Any] | None = None
-    packer: str = "flat"
-    fusion: str = "scatter"
-    position: str = "rope1d"
+    packer: str | dict[str, Any] = "flat"
+    fusion: str | dict[str, Any] = "scatter"
+    position: str | dict[str, Any] = "rope1d"
     image_token_id: int = 0
     system: dict[str, Any] | None = None
     tie_word_embeddings: bool = False
@@ -52,4 +52,11 @@ class GeoproseConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers is
         super().__post_init__(**kwargs)
         self.vision_encoder = self.vision_encoder or {"type": "dinov2"}
         self.connector = self.connector or {"type": "linear"}
+        self.packer, self.fusion, self.position = self.merging()
         self.tie_word_embeddings = bool(self.text_config.tie_word_embeddings)  # type: ignore[union-attr]
+
+    def merging(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """Return packer, fusion and position as ``{"type": name, **options}``."""
+        named = (self.packer, self.fusion, self.position)
+        packer, fusion, position = ({"type": part} if isinstance(part, str) else dict(part) for part in named)
+        return packer, fusion, position

@@ -32,6 +32,6 @@ CONNECTORS: Registry[type[Connector]] = Registry(
         "unshuffle_mlp": f"{_PARTS}.connectors.unshuffle:UnshuffleMlpConnector",
     },
 )
-PACKERS: Registry[type[Packer]] = Registry(slot="packer", table={"flat": f"{_PARTS}.packers:FlatPacker"})
-FUSIONS: Registry[type[Fusion]] = Registry(slot="fusion", table={"scatter": f"{_PARTS}.fusions:ScatterFusion"})
-POSITIONS: Registry[type[Positions]] = Registry(slot="position", table={"rope1d": f"{_PARTS}.positions:Rope1d"})
+PACKERS: Registry[type[Packer]] = Registry(slot="packer", table={"flat": f"{_PARTS}.packers.flat:FlatPacker"})
+FUSIONS: Registry[type[Fusion]] = Registry(slot="fusion", table={"scatter": f"{_PARTS}.fusions.scatter:ScatterFusion"})
+POSITIONS: Registry[type[Positions]] = Registry(slot="position", table={"rope1d": f"{_PARTS}.positions.rope1d:Rope1d"})

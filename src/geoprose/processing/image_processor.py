@@ -14,13 +14,16 @@ from transformers import BatchFeature
 from transformers.image_processing_utils import BaseImageProcessor
 
 from geoprose.core.errors import ConfigError, ProcessingError
-from geoprose.layout.resize import RESIZE_MODES, Crop, Pad, ResizeHistory, Step
+from geoprose.layout.resize import Crop, Pad, ResizeHistory, Step
 from geoprose.layout.resolutions import RESOLUTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
+
+    from geoprose.layout.resolutions import Resolution
+    from geoprose.layout.visual import Plan
 
 RESAMPLERS = {"nearest": Image.Resampling.NEAREST, "bilinear": Image.Resampling.BILINEAR,
               "bicubic": Image.Resampling.BICUBIC, "lanczos": Image.Resampling.LANCZOS}  # fmt: skip
@@ -30,9 +33,7 @@ class GeoproseImageProcessor(BaseImageProcessor):  # type: ignore[misc]  # trans
     """Cut each picture into tiles, scale to 0..1 and normalise.
 
     Args:
-        size: Tile height and width in pixels, ``{"height": h, "width": h}``; square.
-        resolution: Name in the resolutions registry.
-        mode: How a picture meets the square: ``resize``, ``pad`` or ``center_crop``.
+        resolution: ``{"type": name, **options}``; the name is one of the resolutions registry.
         resample: ``nearest``, ``bilinear``, ``bicubic`` or ``lanczos``.
         image_mean: Mean per channel, of values 0..1.
         image_std: Standard deviation per channel.
@@ -42,37 +43,45 @@ class GeoproseImageProcessor(BaseImageProcessor):  # type: ignore[misc]  # trans
 
     def __init__(
         self,
-        size: dict[str, int] | None = None,
-        resolution: str = "fixed",
-        mode: str = "resize",
+        resolution: dict[str, Any] | None = None,
         resample: str = "bicubic",
         image_mean: Sequence[float] = (0.485, 0.456, 0.406),
         image_std: Sequence[float] = (0.229, 0.224, 0.225),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.size = dict(size or {"height": 224, "width": 224})
-        self.resolution = resolution
-        self.mode = mode
+        self.resolution = dict(resolution or {"type": "fixed", "image_size": 224})
         self.resample = resample
         self.image_mean = list(image_mean)
         self.image_std = list(image_std)
-        if self.size["height"] != self.size["width"]:
-            raise ConfigError(f"Tiles are square; got {self.size}.")
-        if mode not in RESIZE_MODES or resample not in RESAMPLERS:
-            raise ConfigError(
-                f"Unknown mode {mode!r} or resample {resample!r}. Modes: {', '.join(RESIZE_MODES)}; "
-                f"resamplers: {', '.join(RESAMPLERS)}."
-            )
+        if resample not in RESAMPLERS:
+            raise ConfigError(f"Unknown resample {resample!r}. Known: {', '.join(RESAMPLERS)}.")
+        self.planner  # noqa: B018 - wrong options must fail here, not at the first picture
 
-    def plan(self, width_px: int, height_px: int) -> tuple[ResizeHistory, ...]:
-        """Return one resize history per tile of a picture of this size."""
-        # Third-party resolutions take the same two arguments.
-        resolution = RESOLUTIONS.get(self.resolution)(self.size["height"], self.mode)  # type: ignore[call-arg]
-        return resolution.plan(width_px, height_px)
+    @property
+    def size(self) -> dict[str, int]:
+        """Height and width of a tile in pixels (contract of vLLM)."""
+        return {"height": self.resolution["image_size"], "width": self.resolution["image_size"]}
+
+    @property
+    def planner(self) -> Resolution:
+        """The resolution as an object.
+
+        Raises:
+            ConfigError: If its name or options are wrong.
+        """
+        options = {key: value for key, value in self.resolution.items() if key != "type"}
+        try:
+            return RESOLUTIONS.get(self.resolution["type"])(**options)
+        except TypeError as error:
+            raise ConfigError(f"resolution {self.resolution['type']}: {error}") from error
+
+    def plan(self, width_px: int, height_px: int) -> Plan:
+        """Return what a picture of this size becomes."""
+        return self.planner.plan(width_px, height_px)
 
     def preprocess(self, images: Any, return_tensors: str | None = None, **kwargs: Any) -> BatchFeature:
-        """Turn pictures into ``pixel_values`` (N, C, H, W) float32, tiles of all pictures in order.
+        """Turn pictures into ``pixel_values`` (N, C, H, W) float32 and ``visual_layouts`` (S, 6), in order.
 
         Args:
             images: A picture or any nesting of lists of pictures; see ``to_rgb`` for what a picture can be.
@@ -82,12 +91,24 @@ class GeoproseImageProcessor(BaseImageProcessor):  # type: ignore[misc]  # trans
         Raises:
             ProcessingError: If there is no picture or one cannot be read.
         """
-        tiles = [self._tile(picture, history) for picture in _flatten(images) for history in self.plan(*picture.size)]
-        if not tiles:
+        pictures = list(_flatten(images))
+        if not pictures:
             raise ProcessingError("No picture was given; pass a PIL image, an array or a list of them.")
-        pixel_values_NCHW = np.stack(tiles)
-        data = pixel_values_NCHW if return_tensors == "np" else torch.from_numpy(pixel_values_NCHW)
-        return BatchFeature({"pixel_values": data})
+        plans = [self.plan(*picture.size) for picture in pictures]
+        arrays: dict[str, Any] = {
+            "pixel_values": self._tiles(pictures, [plan.tiles for plan in plans]),
+            "visual_layouts": np.array([plan.layout for plan in plans], dtype=np.int64),
+        }
+        for name in plans[0].extra:
+            arrays[name] = self._tiles(pictures, [plan.extra[name] for plan in plans])
+        is_numpy = return_tensors == "np"
+        return BatchFeature({k: v if is_numpy else torch.from_numpy(v) for k, v in arrays.items()})
+
+    def _tiles(
+        self, pictures: Sequence[Image.Image], histories: Sequence[tuple[ResizeHistory, ...]]
+    ) -> NDArray[np.float32]:
+        pairs = zip(pictures, histories, strict=True)
+        return np.stack([self._tile(picture, history) for picture, tiles in pairs for history in tiles])
 
     def _tile(self, picture: Image.Image, history: ResizeHistory) -> NDArray[np.float32]:
         for step in history.steps:

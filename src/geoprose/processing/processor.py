@@ -11,12 +11,16 @@ from transformers.processing_utils import MultiModalData, ProcessorMixin
 
 from geoprose.core.errors import ProcessingError
 from geoprose.core.types import Message
+from geoprose.layout.arrangements import ARRANGEMENTS
+from geoprose.layout.visual import VisualLayout
 from geoprose.processing.prompt import IMAGE_MARK, PromptFormat, Rendered, render
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 IGNORED = -100
+ImageTokens = int | tuple[int, ...]
+"""Image tokens of one visual, or of each of its rows."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,9 @@ class GeoproseProcessor(ProcessorMixin):  # type: ignore[misc]  # transformers i
         tokenizer: A fast tokenizer that knows ``<image>`` as one special token.
         chat_template: Jinja template; by default made from ``prompt``.
         prompt: Pieces of the prompt format, see ``PromptFormat``.
+        packer: ``{"type": name, **options}`` of the packer; its arrangement counts tokens.
         num_visual_tokens: Visual tokens per tile.
     """
-
-    image_token = IMAGE_MARK
 
     def __init__(
         self,
@@ -59,13 +62,18 @@ class GeoproseProcessor(ProcessorMixin):  # type: ignore[misc]  # transformers i
         tokenizer: Any = None,
         chat_template: str | None = None,
         prompt: dict[str, Any] | None = None,
+        packer: dict[str, Any] | None = None,
         num_visual_tokens: int = 1,
     ) -> None:
         self.prompt = dict(prompt or {})
+        self.packer = dict(packer or {"type": "flat"})
         self.num_visual_tokens = num_visual_tokens
-        self.image_token_id = tokenizer.convert_tokens_to_ids(IMAGE_MARK)
-        if self.image_token_id in (None, tokenizer.unk_token_id):
-            raise ProcessingError(f"The tokenizer has no token {IMAGE_MARK!r}; add it as a special token first.")
+        self.image_token = self.prompt_format.image_token
+        self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
+        self.mark_id = tokenizer.convert_tokens_to_ids(IMAGE_MARK)
+        for token, token_id in ((self.image_token, self.image_token_id), (IMAGE_MARK, self.mark_id)):
+            if token_id in (None, tokenizer.unk_token_id):
+                raise ProcessingError(f"The tokenizer has no token {token!r}; add it as a special token first.")
         template = chat_template or self.prompt_format.chat_template()
         super().__init__(image_processor, tokenizer, chat_template=template)
 
@@ -76,20 +84,25 @@ class GeoproseProcessor(ProcessorMixin):  # type: ignore[misc]  # transformers i
 
     def num_tiles(self, width_px: int, height_px: int) -> int:
         """Return the rows of ``pixel_values`` that a picture of this size takes."""
-        return len(self.image_processor.plan(width_px, height_px))
+        return len(self.image_processor.plan(width_px, height_px).tiles)
 
     def num_image_tokens(self, width_px: int, height_px: int) -> int:
-        """Return the image tokens that a picture of this size takes in the text."""
-        return self.num_tiles(width_px, height_px) * self.num_visual_tokens
+        """Return the image tokens that a picture of this size takes in the text, row tokens not counted."""
+        return sum(self.image_segments(self.image_processor.plan(width_px, height_px).layout))
+
+    def image_segments(self, layout: VisualLayout) -> tuple[int, ...]:
+        """Return the image tokens of each row of a visual in the text; one row where the packer has none."""
+        options = {key: value for key, value in self.packer.items() if key != "type"}
+        return ARRANGEMENTS.get(self.packer["type"])(**options).segments(layout, self.num_visual_tokens)
 
     def encode_conversation(
-        self, messages: Sequence[Message], num_tokens_per_image: Sequence[int]
+        self, messages: Sequence[Message], num_tokens_per_image: Sequence[ImageTokens]
     ) -> EncodedConversation:
         """Tokenise a conversation whole, as the chat template renders it, and label it ourselves.
 
         Args:
             messages: The conversation; each ``<image>`` in it stands for one picture.
-            num_tokens_per_image: Visual tokens of each picture, in order.
+            num_tokens_per_image: Visual tokens of each picture, in order; a tuple gives them row by row.
 
         Raises:
             ProcessingError: If marks and pictures differ in number, or a text holds a control token.
@@ -98,7 +111,7 @@ class GeoproseProcessor(ProcessorMixin):  # type: ignore[misc]  # transformers i
         ids, labels, _ = self._encode(render(messages, self.prompt_format), num_tokens_per_image)
         return EncodedConversation(ids, labels)
 
-    def encode_prompt(self, messages: Sequence[Message], num_tokens_per_image: Sequence[int]) -> list[int]:
+    def encode_prompt(self, messages: Sequence[Message], num_tokens_per_image: Sequence[ImageTokens]) -> list[int]:
         """Tokenise a conversation up to where the assistant begins to write; see ``encode_conversation``."""
         self._check_texts(messages)
         rendered = render(messages, self.prompt_format, add_generation_prompt=True)
@@ -108,7 +121,7 @@ class GeoproseProcessor(ProcessorMixin):  # type: ignore[misc]  # transformers i
         self,
         images: int,
         question_answer_pairs: Sequence[tuple[str, str | None]],
-        num_tokens_per_image: Sequence[int] | None = None,
+        num_tokens_per_image: Sequence[ImageTokens] | None = None,
     ) -> SharedPrefix:
         """Tokenise several single-turn conversations about the same pictures, their common beginning once.
 
@@ -126,7 +139,7 @@ class GeoproseProcessor(ProcessorMixin):  # type: ignore[misc]  # transformers i
         """
         if not question_answer_pairs:
             raise ProcessingError("Give at least one question.")
-        counts = list(num_tokens_per_image or [self.num_visual_tokens] * images)
+        counts: list[ImageTokens] = list(num_tokens_per_image or [self.num_visual_tokens] * images)
         block = (IMAGE_MARK + self.prompt_format.image_suffix) * images
         prefix: list[int] | None = None
         branches: list[tuple[list[int], list[int]]] = []
@@ -146,12 +159,12 @@ class GeoproseProcessor(ProcessorMixin):  # type: ignore[misc]  # transformers i
         return SharedPrefix(prefix, branches)
 
     def _encode(
-        self, rendered: Rendered, num_tokens_per_image: Sequence[int]
+        self, rendered: Rendered, num_tokens_per_image: Sequence[ImageTokens]
     ) -> tuple[list[int], list[int], list[int]]:
         """Return ids, labels and the character each token starts at; image marks expanded."""
         encoded = self.tokenizer(rendered.text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
         tokens = encoded["input_ids"]
-        num_marks = tokens.count(self.image_token_id)
+        num_marks = tokens.count(self.mark_id)
         if num_marks != len(num_tokens_per_image):
             raise ProcessingError(
                 f"The text marks {num_marks} pictures with {IMAGE_MARK} but {len(num_tokens_per_image)} were given; "
@@ -163,13 +176,25 @@ class GeoproseProcessor(ProcessorMixin):  # type: ignore[misc]  # transformers i
         labels: list[int] = []
         starts: list[int] = []
         for token, (start, end) in zip(tokens, encoded["offset_mapping"], strict=True):
-            repeat = next(counts) if token == self.image_token_id else 1
+            added = self.image_block(next(counts)) if token == self.mark_id else [token]
             # A token that straddles the border of a target belongs to the side its last character lies on.
             is_target = any(span_start < end <= span_end for span_start, span_end in spans)
-            ids += [token] * repeat
-            labels += [token if is_target else IGNORED] * repeat
-            starts += [start] * repeat
+            ids += added
+            labels += [token if is_target else IGNORED] * len(added)
+            starts += [start] * len(added)
         return ids, labels, starts
+
+    def image_block(self, tokens: ImageTokens) -> list[int]:
+        """Return the token ids that stand for one visual: start, rows of image tokens, end."""
+        rows = (tokens,) if isinstance(tokens, int) else tokens
+        pieces = self.prompt_format
+        start, row_end, end = (
+            self._control_ids(text) for text in (pieces.image_start, pieces.image_row, pieces.image_end)
+        )
+        return [*start, *(token for row in rows for token in ([self.image_token_id] * row + row_end)), *end]
+
+    def _control_ids(self, text: str) -> list[int]:
+        return self.tokenizer.encode(text, add_special_tokens=False) if text else []
 
     def _check_texts(self, messages: Sequence[Message]) -> None:
         controls = [token for token in self.tokenizer.all_special_tokens if token != IMAGE_MARK]
@@ -185,22 +210,26 @@ class GeoproseProcessor(ProcessorMixin):  # type: ignore[misc]  # transformers i
 
     def replace_image_token(self, image_inputs: dict[str, Any], image_idx: int, **kwargs: Any) -> str:
         """Return the image tokens that picture ``image_idx`` expands to (contract of transformers and vLLM)."""
-        # Contract: resolution "fixed" gives one tile a picture, so every picture expands alike.
-        return IMAGE_MARK * self.num_visual_tokens
+        layouts = image_inputs.get("visual_layouts")
+        layout = VisualLayout() if layouts is None else VisualLayout(*(int(value) for value in layouts[image_idx]))
+        pieces = self.prompt_format
+        rows = "".join(self.image_token * count + pieces.image_row for count in self.image_segments(layout))
+        return pieces.image_start + rows + pieces.image_end
 
     def _get_num_multimodal_tokens(self, image_sizes: Any = None, **kwargs: Any) -> MultiModalData:
         """Return image tokens and rows of ``pixel_values`` per picture of (height, width) (contract of vLLM)."""
         if image_sizes is None:
             return MultiModalData()
-        num_tiles = [self.num_tiles(width_px, height_px) for height_px, width_px in image_sizes]
+        sizes = [(width_px, height_px) for height_px, width_px in image_sizes]
         return MultiModalData(
-            num_image_tokens=[tiles * self.num_visual_tokens for tiles in num_tiles], num_image_patches=num_tiles
+            num_image_tokens=[self.num_image_tokens(*size) for size in sizes],
+            num_image_patches=[self.num_tiles(*size) for size in sizes],
         )
 
     @property
     def model_input_names(self) -> list[str]:
         """Names of what a call returns."""
-        return ["input_ids", "attention_mask", "pixel_values"]
+        return ["input_ids", "attention_mask", "pixel_values", "visual_layouts"]
 
     def pad_prompts(self, prompts: Sequence[Sequence[int]]) -> BatchFeature:
         """Left-pad prompts for generation: ``input_ids`` and ``attention_mask`` (B, T)."""

@@ -34,6 +34,10 @@ class PromptFormat:
         assistant_stop: What the model writes to end its turn.
         assistant_suffix: Between the end of the assistant's turn and the next turn; carries no loss.
         image_suffix: Written after an image that a chat message gives as its own item (``{"type": "image"}``).
+        image_token: The token that stands for one visual token; each ``<image>`` mark becomes as many as it needs.
+        image_start: Written before the image tokens of a picture.
+        image_end: Written after them.
+        image_row: Written after every row of image tokens, where the packer has rows.
     """
 
     start: str = ""
@@ -47,6 +51,10 @@ class PromptFormat:
     assistant_stop: str = ""
     assistant_suffix: str = ""
     image_suffix: str = "\n"
+    image_token: str = IMAGE_MARK
+    image_start: str = ""
+    image_end: str = ""
+    image_row: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the pieces as a dictionary of strings."""

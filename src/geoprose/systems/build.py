@@ -96,15 +96,17 @@ def build_processor(spec: SystemSpec, tokenizer: Any, num_visual_tokens: int) ->
     """Build the processor of a system."""
     resolution = spec.resolution
     image_processor = GeoproseImageProcessor(
-        size={"height": resolution.image_size, "width": resolution.image_size},
-        resolution=resolution.type,
-        mode=resolution.mode,
+        resolution=resolution.as_config(),
         resample=resolution.resample,
         image_mean=resolution.image_mean,
         image_std=resolution.image_std,
     )
     return GeoproseProcessor(
-        image_processor, tokenizer, prompt=spec.prompt.model_dump(), num_visual_tokens=num_visual_tokens
+        image_processor,
+        tokenizer,
+        prompt=spec.prompt.model_dump(),
+        packer=spec.packer.as_config(),
+        num_visual_tokens=num_visual_tokens,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import gc
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -61,7 +62,7 @@ def convert_smollm2(gguf_path: Path, out_dir: Path) -> Path:
 
 def _convert(gguf_path: Path, staging: Path) -> dict[str, Any]:
     with quiet_transformers():
-        with _paused_collector():
+        with _paused_collector(), _parsed_once():
             loaded, tokenizer = _read_gguf(gguf_path)
         plain = _without_quantization(loaded)
         plain.save_pretrained(staging)
@@ -80,6 +81,19 @@ def _paused_collector() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+@contextmanager
+def _parsed_once() -> Iterator[None]:
+    """Let transformers share one parsed file: it opens the same one for config, weights and tokenizer."""
+    import gguf
+
+    original = gguf.GGUFReader
+    gguf.GGUFReader = functools.lru_cache(maxsize=1)(original)
+    try:
+        yield
+    finally:
+        gguf.GGUFReader = original
 
 
 def _read_gguf(gguf_path: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

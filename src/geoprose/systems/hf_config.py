@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transformers import AutoConfig, PreTrainedConfig
 
 from geoprose.core.errors import ConfigError
 from geoprose.models.config import GeoproseConfig
 from geoprose.models.registries import VISION_ENCODERS
-from geoprose.systems.spec import OtherConnectorSpec, SystemSpec
+
+if TYPE_CHECKING:
+    from geoprose.systems.spec import SystemSpec
 
 VOCABULARY_MULTIPLE = 64  # rows of the embedding are padded to it: matrix kernels are fastest there
 
@@ -38,17 +40,7 @@ def hf_config(spec: SystemSpec, num_tokens: int, image_token_id: int, special_id
     return GeoproseConfig(
         vision_config=_sub_config(encoder_class.model_type, vision_values, "vision_encoder"),
         text_config=_sub_config(spec.language_model.type, text_values, "language_model"),
-        vision_encoder={
-            "type": spec.vision_encoder.type,
-            "feature_layer": _listed(spec.vision_encoder.feature_layer),
-            "pool": spec.vision_encoder.pool,
-            "final_norm": spec.vision_encoder.final_norm,
-            "truncate": spec.vision_encoder.truncate,
-        },
-        connector=_connector(spec),
-        packer=spec.packer,
-        fusion=spec.fusion,
-        position=spec.position,
+        **spec.config_values(),
         image_token_id=image_token_id,
         system=spec.model_dump(mode="json"),
     )
@@ -58,16 +50,6 @@ def meta_config(spec: SystemSpec) -> GeoproseConfig:
     """Generate the config without a tokenizer: the image token takes the id behind the pretrained vocabulary."""
     vocabulary = int(spec.language_model.config["vocab_size"])  # type: ignore[arg-type]
     return hf_config(spec, vocabulary + 1, vocabulary, {})
-
-
-def _listed(layers: int | tuple[int, ...] | None) -> int | list[int] | None:
-    return list(layers) if isinstance(layers, tuple) else layers
-
-
-def _connector(spec: SystemSpec) -> dict[str, Any]:
-    if isinstance(spec.connector, OtherConnectorSpec):
-        return {"type": spec.connector.type, **spec.connector.options}
-    return spec.connector.model_dump(mode="json")
 
 
 def _sub_config(model_type: str, values: dict[str, Any], part: str) -> PreTrainedConfig:

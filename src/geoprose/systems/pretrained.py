@@ -19,7 +19,9 @@ from geoprose.models.parts.encoders.position_table import resize_position_table
 
 if TYPE_CHECKING:
     from geoprose.models.composite import GeoproseForConditionalGeneration
-    from geoprose.systems.spec import LanguageModelSpec, VisionEncoderSpec, WeightsSpec
+    from geoprose.systems.spec import LanguageModelSpec
+    from geoprose.systems.specs.encoders import VisionEncoderSpec
+    from geoprose.systems.specs.weights import WeightsSpec
 
 
 def weights_dir(weights: WeightsSpec | None, part: str) -> Path:

@@ -2,174 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from geoprose.core.registry import unknown_name_message
 from geoprose.core.spec import Spec
-from geoprose.layout.resize import ResizeMode
-from geoprose.layout.resolutions import RESOLUTIONS
 from geoprose.layout.tokens import num_visual_tokens
-from geoprose.models.registries import CONNECTORS, FUSIONS, PACKERS, POSITIONS, VISION_ENCODERS
+from geoprose.systems.specs.base import HfValues, OtherPartSpec
+from geoprose.systems.specs.connectors import CompassMlpConnectorSpec, ConnectorSlot
+from geoprose.systems.specs.encoders import VisionEncoderSlot
+from geoprose.systems.specs.merging import FusionSlot, PackerSlot, PlainSpec, PositionSlot
+from geoprose.systems.specs.resolutions import ResolutionSlot
+from geoprose.systems.specs.weights import WeightsSpec
 
-Scalar = bool | int | float | str | None
-_EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
-
-
-def _read_exponents(value: Any) -> Any:
-    """Read ``1e-5`` as a number: YAML 1.1 takes an exponent without a point for text."""
-    if isinstance(value, dict):
-        return {key: _read_exponents(item) for key, item in value.items()}
-    return float(value) if isinstance(value, str) and _EXPONENT.fullmatch(value) else value
-
-
-HfValues = Annotated[dict[str, Scalar | list[Scalar] | dict[str, Scalar]], BeforeValidator(_read_exponents)]
-
-
-def _known(kind: str, name: str, names: list[str]) -> str:
-    if name not in names:
-        raise ValueError(unknown_name_message(kind, name, names))
-    return name
-
-
-class WeightsSpec(Spec):
-    """Where pretrained weights come from: exactly one of an asset, a hub repository, or a folder."""
-
-    asset: str | None = None
-    """Name of an asset that geoprose converts to a transformers folder."""
-    hub_id: str | None = None
-    """Repository on the model hub; needs ``revision``."""
-    revision: str | None = None
-    """Commit of the repository, 40 hexadecimal digits; a branch name is refused."""
-    path: str | None = None
-    """Folder in transformers format on this machine."""
-
-    @model_validator(mode="after")
-    def _one_source(self) -> WeightsSpec:
-        if sum(source is not None for source in (self.asset, self.hub_id, self.path)) != 1:
-            raise ValueError("give exactly one of asset, hub_id and path")
-        is_commit = (
-            self.revision is not None and len(self.revision) == 40 and set(self.revision) <= set("0123456789abcdef")
-        )
-        if self.hub_id is not None and not is_commit:
-            raise ValueError("hub_id needs revision: a commit of 40 hexadecimal digits")
-        return self
-
-
-class PositionTableSpec(Spec):
-    """How the position table of the pretrained encoder is brought to this system's grid."""
-
-    mode: Literal["bicubic", "bilinear"] = "bicubic"
-    align_corners: bool = False
-    """True moves corner to corner (GeoChat); False keeps pixel areas (transformers' own interpolation)."""
-
-
-class ResolutionSpec(Spec):
-    """How a chip becomes tiles, and how pixels are scaled."""
-
-    type: str = "fixed"
-    image_size: PositiveInt
-    """Side of a tile, pixels."""
-    mode: ResizeMode = "resize"
-    resample: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "bicubic"
-    image_mean: tuple[float, float, float]
-    image_std: tuple[float, float, float]
-
-    @field_validator("type")
-    @classmethod
-    def _registered(cls, value: str) -> str:
-        return _known("resolution", value, RESOLUTIONS.names())
-
-
-class VisionEncoderSpec(Spec):
-    """The vision encoder and which of its features are used."""
-
-    type: str
-    config: HfValues = Field(default_factory=dict)
-    """Keywords of the transformers vision config; ``image_size`` is filled in from the resolution."""
-    feature_layer: int | tuple[int, ...] | None = None
-    """Index into the hidden states (-2 is the penultimate block); several are concatenated; null for the final layer
-    with its norm."""
-    final_norm: bool = False
-    """Pass each chosen hidden state through the encoder's final norm."""
-    truncate: bool = False
-    """Leave out the blocks behind the last one that is read."""
-    pool: PositiveInt = 1
-    """Average the features over ``pool * pool`` patches."""
-    position_table: PositionTableSpec = PositionTableSpec()
-    weights: WeightsSpec | None = None
-
-    @field_validator("type")
-    @classmethod
-    def _registered(cls, value: str) -> str:
-        return _known("vision encoder", value, VISION_ENCODERS.names())
-
-
-class LinearConnectorSpec(Spec):
-    """One linear layer."""
-
-    type: Literal["linear"] = "linear"
-
-
-class MlpConnectorSpec(Spec):
-    """Linear layers with an activation between them."""
-
-    type: Literal["mlp"] = "mlp"
-    depth: PositiveInt = 2
-    """Number of linear layers (LLaVA-1.5 uses 2, LLaVA uses 1)."""
-    activation: str = "gelu"
-
-
-class UnshuffleMlpConnectorSpec(Spec):
-    """Merge neighbouring patches, then an MLP, with optional norms and position vectors."""
-
-    type: Literal["unshuffle_mlp"] = "unshuffle_mlp"
-    factor: PositiveInt = 2
-    depth: PositiveInt = 2
-    activation: str = "gelu"
-    order: Literal["dyx_c", "c_dyx", "raster4"] = "dyx_c"
-    input_norm: Literal["none", "layernorm", "standardise"] = "none"
-    output_norm: Literal["none", "layernorm"] = "none"
-    position_grid: PositiveInt | None = None
-    """Side of the visual-token grid that learned position vectors are added on."""
-
-
-class CompassMlpConnectorSpec(UnshuffleMlpConnectorSpec):
-    """The unshuffle MLP with nine tokens in front: the whole, and each direction with its marker."""
-
-    type: Literal["compass_mlp"] = "compass_mlp"  # type: ignore[assignment]
-    position_grid: PositiveInt
-    """Side of the grid of cells, even."""
-
-
-class OtherConnectorSpec(Spec):
-    """A connector that another package registered through entry points."""
-
-    type: str
-    options: HfValues = Field(default_factory=dict)
-    """Keyword arguments of the part."""
-
-    @field_validator("type")
-    @classmethod
-    def _registered(cls, value: str) -> str:
-        return _known("connector", value, CONNECTORS.names())
-
-
-def _connector_tag(value: Any) -> str:
-    name = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
-    return name if name in ("linear", "mlp", "unshuffle_mlp", "compass_mlp") else "other"
-
-
-ConnectorSpec = Annotated[
-    Annotated[LinearConnectorSpec, Tag("linear")]
-    | Annotated[MlpConnectorSpec, Tag("mlp")]
-    | Annotated[UnshuffleMlpConnectorSpec, Tag("unshuffle_mlp")]
-    | Annotated[CompassMlpConnectorSpec, Tag("compass_mlp")]
-    | Annotated[OtherConnectorSpec, Tag("other")],
-    Discriminator(_connector_tag),
-]
+Proof = Literal["parity", "golden", "structural", "none"]
+"""How far a preset is proven: equal numbers to the reference class; equal numbers to stored outputs of the published
+code; hand-computed cases and published counts; nothing."""
 
 
 class LanguageModelSpec(Spec):
@@ -197,35 +45,39 @@ class PromptSpec(Spec):
     assistant_stop: str = ""
     assistant_suffix: str = ""
     image_suffix: str = "\n"
+    image_token: str = "<image>"  # noqa: S105 - a token of text
+    image_start: str = ""
+    image_end: str = ""
+    image_row: str = ""
 
 
 class SystemSpec(Spec):
     """A system: its parts, where they come from, and how far they are proven."""
 
     name: str
+    family: str = "projection"
+    """Family in the table of systems, such as ``projection``, ``compression`` or ``one-backbone``."""
     summary: str
     source: str
     """Paper and reference code that the facts come from."""
-    verified: str
-    """The test that proves the preset, and what it does not prove."""
-    resolution: ResolutionSpec
-    vision_encoder: VisionEncoderSpec
-    connector: ConnectorSpec
-    packer: str = "flat"
-    fusion: str = "scatter"
-    position: str = "rope1d"
+    verified: Proof = "none"
+    """Level of proof."""
+    proof: str = ""
+    """The test that proves it, and what it does not prove."""
+    reference: str | None = None
+    """Name in the interop registry: the published layout of the same model, its key map and its transformers class."""
+    resolution: ResolutionSlot
+    vision_encoder: VisionEncoderSlot
+    connector: ConnectorSlot
+    packer: PackerSlot = PlainSpec(type="flat")
+    fusion: FusionSlot = PlainSpec(type="scatter")
+    position: PositionSlot = PlainSpec(type="rope1d")
     language_model: LanguageModelSpec
     prompt: PromptSpec
     box_format: str = "geoprose"
     """Name of the box codec that answers are written in."""
     license: str = ""
     """Licences of the weights, where they are known."""
-
-    @field_validator("packer", "fusion", "position")
-    @classmethod
-    def _registered(cls, value: str, info: Any) -> str:
-        tables: dict[str, Any] = {"packer": PACKERS, "fusion": FUSIONS, "position": POSITIONS}
-        return _known(info.field_name, value, tables[info.field_name].names())
 
     @model_validator(mode="after")
     def _grid_fits(self) -> SystemSpec:
@@ -242,20 +94,28 @@ class SystemSpec(Spec):
 
     def _num_cells(self) -> int | None:
         patch_size = self.vision_encoder.config.get("patch_size")
-        if not isinstance(patch_size, int) or isinstance(self.connector, OtherConnectorSpec):
+        is_known = self.connector.type in ("linear", "mlp", "unshuffle_mlp", "compass_mlp")
+        if not isinstance(patch_size, int) or isinstance(self.connector, OtherPartSpec) or not is_known:
             return None
         factor = getattr(self.connector, "factor", 1)
         return num_visual_tokens(self.resolution.image_size, patch_size, factor, self.vision_encoder.pool)
 
     def slots(self) -> dict[str, str]:
         """Return the name in each slot."""
+        mode = getattr(self.resolution, "mode", None)
+        details = f"{mode}, {self.resolution.image_size} px" if mode else f"{self.resolution.image_size} px"
         return {
-            "resolution": f"{self.resolution.type}({self.resolution.mode}, {self.resolution.image_size} px)",
+            "resolution": f"{self.resolution.type}({details})",
             "vision_encoder": self.vision_encoder.type,
             "connector": self.connector.type,
-            "packer": self.packer,
-            "fusion": self.fusion,
-            "position": self.position,
+            "packer": self.packer.type,
+            "fusion": self.fusion.type,
+            "position": self.position.type,
             "language_model": self.language_model.type,
             "box_format": self.box_format,
         }
+
+    def config_values(self) -> dict[str, Any]:
+        """Return the parts as the transformers config holds them."""
+        slots = ("vision_encoder", "connector", "packer", "fusion", "position")
+        return {slot: getattr(self, slot).as_config() for slot in slots}

@@ -62,9 +62,9 @@ class TileFacts:
     """
 
     tile: Tile
-    labels_HW: NDArray[np.uint8]  # noqa: N815 - shape suffix
-    fractions_C: NDArray[np.float64]  # noqa: N815 - shape suffix
-    cells_GGC: NDArray[np.float64]  # noqa: N815 - shape suffix
+    labels_HW: NDArray[np.uint8]
+    fractions_C: NDArray[np.float64]
+    cells_GGC: NDArray[np.float64]
 
 
 def facts_of(tile: Tile, labels_HW: NDArray[np.uint8]) -> TileFacts:

@@ -1,7 +1,7 @@
 """What each slot promises; every attribute that others rely on is declared here.
 
 Shapes: N tiles (whole batch), C channels, H W pixels, P patches per tile, E encoder width, V visual tokens per tile,
-D language-model width, B batch, T text length, M visual tokens of the whole batch.
+D language-model width, B batch, T text length.
 """
 
 from __future__ import annotations
@@ -11,10 +11,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
+from geoprose.core.errors import ProcessingError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from transformers import PreTrainedConfig
+    from transformers.modeling_outputs import BaseModelOutputWithPast
+
+    from geoprose.layout.visual import VisualLayout
+    from geoprose.models.inputs import TextInputs, VisualInputs, Visuals
 
 
 class VisionEncoder(nn.Module, ABC):
@@ -49,6 +55,21 @@ class VisionEncoder(nn.Module, ABC):
     @abstractmethod
     def forward(self, pixel_values_NCHW: Tensor) -> Tensor:
         """Return patch features (N, P, E) in raster order."""
+
+    def encode(self, inputs: VisualInputs) -> Tensor:
+        """Return the features of the batch; overridden by encoders that read more than tiles.
+
+        Raises:
+            ProcessingError: If an input that the encoder needs is missing.
+        """
+        if inputs.pixel_values is None:
+            raise ProcessingError("The vision encoder needs pixel_values.")
+        features: Tensor = self(inputs.pixel_values)
+        return features
+
+    def num_rows(self, layout: VisualLayout) -> int:
+        """Return the rows of ``pixel_values`` (or of its features) that a visual takes; its tiles unless overridden."""
+        return layout.num_tiles
 
     @abstractmethod
     def num_patches(self) -> int:
@@ -96,6 +117,11 @@ class Connector(nn.Module, ABC):
     def forward(self, features_NPE: Tensor) -> Tensor:
         """Return visual tokens (N, V, D)."""
 
+    def connect(self, features: Tensor, inputs: VisualInputs) -> Tensor:
+        """Return the visual tokens of the batch; overridden by connectors that read more than features."""
+        tokens: Tensor = self(features)
+        return tokens
+
     @abstractmethod
     def num_visual_tokens(self, num_patches: int) -> int:
         """Return V for P patches, without running."""
@@ -109,29 +135,54 @@ class Connector(nn.Module, ABC):
         return
 
 
-class Packer(ABC):
-    """Visual tokens of tiles to one row of visual tokens; adds separators where a system has them."""
+class Packer(nn.Module, ABC):
+    """Visual tokens of tiles to one run of tokens per visual; adds separators where a system has them.
+
+    Its arithmetic is the arrangement of the same name (geoprose.layout.arrangements); a property test holds both equal.
+    """
+
+    def __init__(self, width: int, **options: Any) -> None:
+        """Build for visual tokens of width D from flat keyword arguments."""
+        super().__init__()
 
     @abstractmethod
-    def pack(self, visual_tokens_NVD: Tensor) -> Tensor:
-        """Return (M, D) in batch order."""
+    def forward(self, tokens_NVD: Tensor, layouts: Sequence[VisualLayout]) -> Sequence[Tensor]:
+        """Return one (m, D) per visual, in the order of ``layouts``."""
+
+
+class Fusion(nn.Module, ABC):
+    """Owns how visual tokens meet the language model, and therefore how it is called."""
+
+    def __init__(self, text_config: PreTrainedConfig, **options: Any) -> None:
+        """Build from the language model's config and flat keyword arguments."""
+        super().__init__()
+
+    def attach(self, language_model: nn.Module) -> None:
+        """Change the language model once, right after it is built."""
 
     @abstractmethod
-    def num_tokens(self, num_tiles: int, num_visual_tokens: int) -> int:
-        """Return M for that many tiles; a property test holds it equal to what pack returns."""
+    def forward(
+        self, language_model: nn.Module, text: TextInputs, visuals: Visuals | None, **lm_inputs: Any
+    ) -> BaseModelOutputWithPast:
+        """Merge and run.
 
-
-class Fusion(ABC):
-    """Owns how visual tokens enter the language model."""
-
-    @abstractmethod
-    def merge(self, embeds_BTD: Tensor, visual_tokens_MD: Tensor, is_visual_BT: Tensor) -> Tensor:
-        """Return the embeddings (B, T, D) that the language model reads."""
+        Args:
+            language_model: The decoder without its head, as ``attach`` left it.
+            text: Embeddings, placeholders, and the state of this call.
+            visuals: Visual tokens; None when this pass has none (text only, or a decoding step).
+            **lm_inputs: ``attention_mask``, ``position_ids``, ``past_key_values`` and what else the caller passed.
+        """
 
 
 class Positions(ABC):
-    """Position ids of the language model."""
+    """Position ids of the language model; built from flat keyword arguments."""
+
+    is_owner: ClassVar[bool] = False
+    """True when ids that generation prepares must be replaced by this scheme's own."""
+
+    def install(self, language_model: nn.Module) -> None:  # noqa: B027 - most schemes need no change
+        """Change the language model once, right after it is built."""
 
     @abstractmethod
-    def build(self, attention_mask: Tensor | None, past_length: int, text_length: int) -> Tensor | None:
-        """Return position ids (B, T), or None for the language model's own 0, 1, 2, ..."""
+    def build(self, text: TextInputs, visuals: Visuals | None) -> Tensor | None:
+        """Return position ids (B, T) or (3, B, T), or None for the language model's own 0, 1, 2, ..."""

@@ -127,6 +127,7 @@ class LexicalAlignmentLoss(StageLoss):
         super().__init__(spec, system, samples)
         self.connector = system.model.model.connector
         self.uses_cells = spec.supervision == "cells"
+        self.key = f"lexical_{spec.supervision}"  # a stage may use both kinds side by side
         places, self.cover_US = token_cover(self.connector, system.model.model.num_visual_tokens)
         self.places = torch.from_numpy(places)
         if self.uses_cells:
@@ -146,15 +147,15 @@ class LexicalAlignmentLoss(StageLoss):
     def add_targets(self, row: Row, unit: Any) -> None:
         """Attach shares and weights (images, U, C + 1) or the said words (images, C) of the unit's images."""
         if not self.uses_cells:
-            row.targets["lexical"] = caption_words(unit, self.classes)
+            row.targets[self.key] = caption_words(unit, self.classes)
             return
         if unit.images not in self._cells:
             self._cells[unit.images] = cell_targets(unit, self.classes, self.cover_US)
-        row.targets["lexical"] = self._cells[unit.images]
+        row.targets[self.key] = self._cells[unit.images]
 
     def num_items(self, batch: Batch) -> float:
         """Return the weight of the tokens (labelled ones, in whole tokens), or the said words."""
-        targets = batch["lexical"][..., -1] if self.uses_cells else batch["lexical"]
+        targets = batch[self.key][..., -1] if self.uses_cells else batch[self.key]
         return float(targets.sum())
 
     def loss_sum(self, model: Any, batch: Batch) -> Tensor:
@@ -172,8 +173,8 @@ class LexicalAlignmentLoss(StageLoss):
         tokens_NVD = tokens_NVD[:, self.places.to(tokens_NVD.device)]
         embeddings_CD = self.embeddings_CD.to(tokens_NVD.device)
         if not self.uses_cells:
-            return lexical_alignment_captions(tokens_NVD, embeddings_CD, batch["lexical"] > 0, self.spec.temperature)
-        shares_NVC, weights_NV = batch["lexical"][..., :-1], batch["lexical"][..., -1]
+            return lexical_alignment_captions(tokens_NVD, embeddings_CD, batch[self.key] > 0, self.spec.temperature)
+        shares_NVC, weights_NV = batch[self.key][..., :-1], batch[self.key][..., -1]
         targets_NVD = shares_NVC @ embeddings_CD
         loss = lexical_alignment(tokens_NVD, targets_NVD, weights_NV, self.spec.distance, self.scale)
         if self.parameters:

@@ -1,0 +1,30 @@
+"""Language models by transformers model type: the decoder without its head."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from transformers import AutoModel
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
+
+# AutoModel lacks these, or maps their config to another class.
+_CLASSES: dict[str, str] = {}
+
+
+def build_language_model(config: PreTrainedConfig) -> PreTrainedModel:
+    """Build the decoder of a text config, weights drawn at random.
+
+    Raises:
+        ValueError: If transformers knows no model of that type.
+    """
+    target = _CLASSES.get(config.model_type)
+    if target is None:
+        model: PreTrainedModel = AutoModel.from_config(config)
+        return model
+    module_name, _, name = target.partition(":")
+    model_class: Any = getattr(import_module(module_name), name)
+    built: PreTrainedModel = model_class._from_config(config)
+    return built
