@@ -46,24 +46,24 @@ class PartSpec(Spec):
 
     type: str
 
-    def options(self) -> dict[str, Any]:
+    def arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of the part."""
         return self.model_dump(mode="json", exclude={"type"})
 
     def as_config(self) -> dict[str, Any]:
         """Return what the transformers config holds of the part."""
-        return {"type": self.type, **self.options()}
+        return {"type": self.type, **self.arguments()}
 
 
 class OtherPartSpec(PartSpec):
     """A part without a spec of its own, such as one that another package registered through entry points."""
 
-    options_: HfValues = Field(default_factory=dict, alias="options")
+    options: HfValues = Field(default_factory=dict)
     """Keyword arguments of the part."""
 
-    def options(self) -> dict[str, Any]:
+    def arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of the part."""
-        return dict(self.options_)
+        return dict(self.options)
 
 
 def slot_type(

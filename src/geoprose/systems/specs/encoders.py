@@ -39,7 +39,7 @@ class VisionEncoderSpec(PartSpec):
     position_table: PositionTableSpec = PositionTableSpec()
     weights: WeightsSpec | None = None
 
-    def options(self) -> dict[str, Any]:
+    def arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of the part."""
         values = self.model_dump(mode="json", include={"feature_layer", "final_norm", "truncate", "pool"})
         return {**values, **self.extra}

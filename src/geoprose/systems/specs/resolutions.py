@@ -22,7 +22,7 @@ class ResolutionSpec(PartSpec):
     image_mean: tuple[float, float, float]
     image_std: tuple[float, float, float]
 
-    def options(self) -> dict[str, Any]:
+    def arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of the resolution: what plans tiles, not what scales pixels."""
         return self.model_dump(mode="json", exclude={"type", *_PIXELS})
 
@@ -36,11 +36,11 @@ class FixedResolutionSpec(ResolutionSpec):
 class OtherResolutionSpec(ResolutionSpec):
     """A resolution without a spec of its own."""
 
-    options_: HfValues = Field(default_factory=dict, alias="options")
+    options: HfValues = Field(default_factory=dict)
 
-    def options(self) -> dict[str, Any]:
+    def arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of the resolution."""
-        return {"image_size": self.image_size, **self.options_}
+        return {"image_size": self.image_size, **self.options}
 
 
 SPECS: dict[str, type[PartSpec]] = {"fixed": FixedResolutionSpec}
