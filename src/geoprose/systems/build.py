@@ -67,14 +67,15 @@ def build_system(
     spec = load_preset(preset) if isinstance(preset, str) else preset
     if scale == "tiny":
         spec = tiny_spec(spec)
-        tokenizer: Any = tiny_tokenizer()
+        tokenizer: Any = tiny_tokenizer(spec.prompt)
         weights = False
     elif scale == "full":
         tokenizer = load_tokenizer(spec.language_model)
     else:
         raise ConfigError(f"Unknown scale {scale!r}. Known: full, tiny.")
     tokenizer = prepare_tokenizer(tokenizer, spec)
-    config = hf_config(spec, len(tokenizer), tokenizer.convert_tokens_to_ids(IMAGE_MARK), _special_ids(tokenizer))
+    image_token_id = tokenizer.convert_tokens_to_ids(spec.prompt.image_token)
+    config = hf_config(spec, len(tokenizer), image_token_id, _special_ids(tokenizer))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = _pretrained_model(spec, config) if weights else GeoproseForConditionalGeneration(config)
@@ -118,8 +119,9 @@ def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase, spec: SystemSpec) -> P
     """
     if not tokenizer.is_fast:
         raise ModelError("The tokenizer must be a fast one: labels are found by character offsets.")
-    if tokenizer.convert_tokens_to_ids(IMAGE_MARK) in (None, tokenizer.unk_token_id):
-        tokenizer.add_special_tokens({"extra_special_tokens": [IMAGE_MARK]}, replace_extra_special_tokens=False)
+    for token in dict.fromkeys([IMAGE_MARK, spec.prompt.image_token]):
+        if tokenizer.convert_tokens_to_ids(token) in (None, tokenizer.unk_token_id):
+            tokenizer.add_special_tokens({"extra_special_tokens": [token]}, replace_extra_special_tokens=False)
     stop = spec.prompt.assistant_stop
     if len(tokenizer.encode(stop, add_special_tokens=False)) != 1:
         raise ModelError(f"The tokenizer has no single token {stop!r}, which prompt.assistant_stop names.")

@@ -78,6 +78,8 @@ class SystemSpec(Spec):
     """Name of the box codec that answers are written in."""
     license: str = ""
     """Licences of the weights, where they are known."""
+    tiny: dict[str, Any] = Field(default_factory=dict)
+    """Spec values of the tiny scale, where halving every width is not enough; tests and ``systems verify`` use it."""
 
     @model_validator(mode="after")
     def _grid_fits(self) -> SystemSpec:

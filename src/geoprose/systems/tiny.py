@@ -7,10 +7,12 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from geoprose.core.spec import merge
 from geoprose.processing.prompt import IMAGE_MARK
-from geoprose.systems.spec import SystemSpec
+from geoprose.systems.spec import PromptSpec, SystemSpec
 
 _SPECIAL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<s>", "</s>", IMAGE_MARK)
+_CONTROLS = ("image_token", "image_start", "image_end", "image_row", "assistant_stop")
 _TOWER = {
     "hidden_size": 32,
     "num_hidden_layers": 3,
@@ -47,23 +49,25 @@ def tiny_spec(spec: SystemSpec) -> SystemSpec:
     values["resolution"]["image_size"] = 4 * factor * encoder["pool"] * tower.get("patch_size", 14)
     if values["connector"].get("position_grid"):
         values["connector"]["position_grid"] = 4
-    return SystemSpec.model_validate(values)
+    return SystemSpec.model_validate(merge(values, spec.tiny))
 
 
-def tiny_tokenizer() -> PreTrainedTokenizerFast:
-    """Return a byte-level tokenizer of 262 tokens that knows the control tokens of every prompt format."""
-    vocabulary = {token: index for index, token in enumerate(_SPECIAL_TOKENS)}
+def tiny_tokenizer(prompt: PromptSpec | None = None) -> PreTrainedTokenizerFast:
+    """Return a byte-level tokenizer that knows the control tokens of the common formats and those of ``prompt``."""
+    own = (getattr(prompt, name) for name in _CONTROLS) if prompt else ()
+    special = list(dict.fromkeys([*_SPECIAL_TOKENS, *(token for token in own if token)]))
+    vocabulary = {token: index for index, token in enumerate(special)}
     for symbol in sorted(pre_tokenizers.ByteLevel.alphabet()):
         vocabulary[symbol] = len(vocabulary)
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in _SPECIAL_TOKENS])
+    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in special])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token="<s>",  # noqa: S106 - a token of text
         eos_token="<|endoftext|>",  # noqa: S106 - a token of text
         pad_token="<|endoftext|>",  # noqa: S106 - a token of text
-        extra_special_tokens=["<|im_start|>", "<|im_end|>", "</s>", IMAGE_MARK],
+        extra_special_tokens=[token for token in special if token not in ("<s>", "<|endoftext|>")],
         model_max_length=4096,
     )

@@ -1,0 +1,87 @@
+"""What the published layout of a system must offer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+    from transformers import PreTrainedConfig, PreTrainedModel
+
+    from geoprose.models.config import GeoproseConfig
+    from geoprose.systems.interop.key_map import KeyMap
+
+Sizes = tuple[tuple[int, int], ...]
+"""Width and height of the pictures of one row of a batch."""
+
+
+class Reference(ABC):
+    """The transformers class of a published system, and the way between its world and ours.
+
+    Attributes:
+        architecture: Name of the class in transformers.
+        cases: Pictures that the proof shows, by name: rows of a batch, each the sizes of its pictures.
+    """
+
+    architecture: ClassVar[str]
+    cases: ClassVar[Mapping[str, tuple[Sizes, ...]]] = {
+        "one picture": (((48, 48),),),
+        "two pictures": (((48, 48), (64, 40)),),
+        "a batch of two rows": (((48, 48),), ((40, 64), (48, 48))),
+    }
+
+    @abstractmethod
+    def key_map(self, ours: GeoproseConfig) -> KeyMap:
+        """Return the names of the weights."""
+
+    @abstractmethod
+    def config(self, ours: GeoproseConfig) -> PreTrainedConfig:
+        """Return the config of the transformers class that says the same."""
+
+    @abstractmethod
+    def spec_values(self, theirs: PreTrainedConfig) -> dict[str, Any]:
+        """Return what a released config changes in the preset, as nested spec values."""
+
+    def inputs(self, inputs: Mapping[str, Tensor]) -> dict[str, Any]:
+        """Return the inputs of one forward pass under the names of the transformers class."""
+        return {name: value for name, value in inputs.items() if name != "visual_layouts"}
+
+    def model_class(self) -> type[PreTrainedModel]:
+        """Return the transformers class."""
+        found: type[PreTrainedModel] = getattr(import_module("transformers"), self.architecture)
+        return found
+
+    def build(self, model: Any) -> PreTrainedModel:
+        """Return the transformers model with the weights of ours, in its dtype.
+
+        Raises:
+            ModelError: If a weight has no published name.
+            RuntimeError: If a published weight is missing or has another shape.
+        """
+        config = self.config(model.config)
+        config._attn_implementation = model.config._attn_implementation
+        theirs: Any = self.model_class()(config).to(model.dtype).eval()
+        state = self.key_map(model.config).to_theirs(untied(model))
+        missing, unexpected = theirs.load_state_dict(state, strict=False)
+        tied = set(getattr(theirs, "_tied_weights_keys", None) or ()) if config.tie_word_embeddings else set()
+        really_missing = [name for name in missing if name not in tied and not self.is_absent(name)]
+        if really_missing or unexpected:
+            raise RuntimeError(f"missing {really_missing[:5]}, unexpected {unexpected[:5]}")
+        theirs.tie_weights()
+        return theirs  # type: ignore[no-any-return]
+
+    def is_absent(self, name: str) -> bool:
+        """Tell whether a weight of theirs plays no part in the outputs that are compared."""
+        return False
+
+
+def untied(model: Any) -> dict[str, Tensor]:
+    """Return the state dict without the head that is tied to the embedding."""
+    state: dict[str, Tensor] = model.state_dict()
+    if model.config.tie_word_embeddings:
+        state.pop("lm_head.weight", None)
+    return state
