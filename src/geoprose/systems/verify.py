@@ -131,9 +131,8 @@ def batch_of(system: System, rows: Sequence[Sizes], seed: int = 0) -> dict[str, 
     prompts = []
     for number, row in enumerate(rows):
         plans = [processor.image_processor.plan(width, height) for width, height in row]
-        message = Message(
-            "user", (IMAGE_MARK + processor.prompt_format.image_suffix) * len(row) + "Where?" * (number + 1)
-        )
+        marks = (IMAGE_MARK + processor.prompt_format.image_suffix) * len(row)
+        message = Message("user", marks + "Where?" * (number + 1))
         prompts.append(processor.encode_prompt([message], [processor.image_segments(plan.layout) for plan in plans]))
     batch: dict[str, Tensor] = dict(processor.pad_prompts(prompts))
     if any(pictures):

@@ -85,3 +85,9 @@ def untied(model: Any) -> dict[str, Tensor]:
     if model.config.tie_word_embeddings:
         state.pop("lm_head.weight", None)
     return state
+
+
+def part_config(config: Any) -> dict[str, Any]:
+    """Return the config of a part as a dictionary."""
+    values: dict[str, Any] = config if isinstance(config, dict) else config.to_dict()
+    return values

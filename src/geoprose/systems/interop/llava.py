@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import LlavaConfig
 
-from geoprose.systems.interop.base import Reference
+from geoprose.systems.interop.base import Reference, part_config
 from geoprose.systems.interop.key_map import KeyMap, Rename
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ class LlavaReference(Reference):
         assert ours.vision_encoder is not None
         assert ours.connector is not None
         return LlavaConfig(
-            vision_config=ours.vision_config.to_dict(),
-            text_config=ours.text_config.to_dict(),
+            vision_config=part_config(ours.vision_config),
+            text_config=part_config(ours.text_config),
             image_token_index=ours.image_token_id,
             vision_feature_layer=ours.vision_encoder["feature_layer"],
             vision_feature_select_strategy="default",
@@ -48,7 +48,7 @@ class LlavaReference(Reference):
 
     def spec_values(self, theirs: PreTrainedConfig) -> dict[str, Any]:
         """Return what a released config changes in the preset."""
-        text, vision = theirs.text_config.to_dict(), theirs.vision_config.to_dict()
+        text, vision = part_config(theirs.text_config), part_config(theirs.vision_config)
         return {
             "resolution": {"image_size": vision.pop("image_size")},
             "vision_encoder": {"feature_layer": theirs.vision_feature_layer, "config": vision},
