@@ -72,7 +72,7 @@ class Reference(ABC):
         if really_missing or unexpected:
             raise RuntimeError(f"missing {really_missing[:5]}, unexpected {unexpected[:5]}")
         theirs.tie_weights()
-        return theirs  # type: ignore[no-any-return]
+        return theirs
 
     def is_absent(self, name: str) -> bool:
         """Tell whether a weight of theirs plays no part in the outputs that are compared."""
