@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal, get_args
 
 import torch
 from transformers import GenerationConfig, PreTrainedTokenizerBase
 from transformers.initialization import no_init_weights
+from typing_extensions import TypeVar
 
 from geoprose.core.errors import ConfigError, ModelError
 from geoprose.models.composite import GeoproseForConditionalGeneration
@@ -15,41 +16,53 @@ from geoprose.processing.image_processor import GeoproseImageProcessor
 from geoprose.processing.processor import GeoproseProcessor
 from geoprose.processing.prompt import IMAGE_MARK
 from geoprose.systems import auto as _auto  # noqa: F401 - registers the Auto classes
-from geoprose.systems.hf_config import hf_config, meta_config
+from geoprose.systems.hf_config import hf_config
+from geoprose.systems.kinds import kind_of
 from geoprose.systems.presets import load_preset
 from geoprose.systems.pretrained import load_language_model, load_tokenizer, load_vision_encoder, weights_dir
+from geoprose.systems.spec import BaseSystemSpec, SystemSpec
 from geoprose.systems.tiny import tiny_spec, tiny_tokenizer
 
 if TYPE_CHECKING:
     from geoprose.models.config import GeoproseConfig
-    from geoprose.systems.spec import SystemSpec
 
 Scale = Literal["full", "tiny"]
+S = TypeVar("S", bound=BaseSystemSpec, default=SystemSpec)
 
 
 @dataclass
-class System:
+class System(Generic[S]):
     """A model, the processor that fits it, and the spec both were made from.
 
     Attributes:
         spec: The system's spec.
-        model: The composite, on the CPU in evaluation mode; a PEFT wrapper around it while an adapter is trained.
-        processor: Pictures and messages to what the model takes.
+        model: The model, on the CPU in evaluation mode; a PEFT wrapper around it while an adapter is trained.
+        processor: Pictures and text to what the model takes.
     """
 
-    spec: SystemSpec
+    spec: S
     model: Any
-    processor: GeoproseProcessor
+    processor: Any
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """How to build, whatever the kind of system; see ``build_system``."""
+
+    scale: Scale = "full"
+    weights: bool = True
+    dtype: torch.dtype = torch.float32
+    seed: int = 0
 
 
 def build_system(
-    preset: str | SystemSpec,
+    preset: str | BaseSystemSpec,
     scale: Scale = "full",
     weights: bool = True,
     dtype: torch.dtype = torch.float32,
     seed: int = 0,
-) -> System:
-    """Build a system from a preset name or a spec.
+) -> System[Any]:
+    """Build a system of any kind from a preset name or a spec.
 
     Args:
         preset: Name of a preset, path of a preset file, or a spec.
@@ -64,33 +77,41 @@ def build_system(
         ResourceError: If weights or tokenizer are missing on this machine.
         ModelError: If weights do not fit the preset.
     """
-    spec = load_preset(preset) if isinstance(preset, str) else preset
-    if scale == "tiny":
-        spec = tiny_spec(spec)
-        tokenizer: Any = tiny_tokenizer(spec.prompt)
-        weights = False
-    elif scale == "full":
-        tokenizer = load_tokenizer(spec.language_model)
-    else:
-        raise ConfigError(f"Unknown scale {scale!r}. Known: full, tiny.")
+    if scale not in get_args(Scale):
+        raise ConfigError(f"Unknown scale {scale!r}. Known: {', '.join(get_args(Scale))}.")
+    spec: BaseSystemSpec = load_preset(preset) if isinstance(preset, str) else preset
+    return kind_of(spec.kind).build(spec, BuildOptions(scale, weights and scale == "full", dtype, seed))
+
+
+def build_composite(spec: SystemSpec, options: BuildOptions) -> System:
+    """Build a composite; see ``build_system``."""
+    is_tiny = options.scale == "tiny"
+    spec = tiny_spec(spec) if is_tiny else spec
+    tokenizer: Any = tiny_tokenizer(spec.prompt) if is_tiny else load_tokenizer(spec.language_model)
     tokenizer = prepare_tokenizer(tokenizer, spec)
     image_token_id = tokenizer.convert_tokens_to_ids(spec.prompt.image_token)
     config = hf_config(spec, len(tokenizer), image_token_id, _special_ids(tokenizer))
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = _pretrained_model(spec, config) if weights else GeoproseForConditionalGeneration(config)
+        torch.manual_seed(options.seed)
+        model = _pretrained_model(spec, config) if options.weights else GeoproseForConditionalGeneration(config)
     embedding_std = float(model.get_input_embeddings().weight.detach().float().std())
     model.model.connector.initialise_output_scale(embedding_std)
-    model.generation_config = _generation_config(model, tokenizer)
     processor = build_processor(spec, tokenizer, model.model.num_visual_tokens)
-    return System(spec, model.to(dtype).eval(), processor)
+    return finish_system(spec, model.to(options.dtype), processor)
 
 
-def build_meta_model(preset: str | SystemSpec) -> GeoproseForConditionalGeneration:
+def finish_system(spec: SystemSpec, model: Any, processor: GeoproseProcessor) -> System:
+    """Give a model its generation config and return the whole system."""
+    model.generation_config = _generation_config(model, processor.tokenizer)
+    return System(spec, model.eval(), processor)
+
+
+def build_meta_model(preset: str | BaseSystemSpec) -> Any:
     """Build a system's model at published size without memory for its weights, to count and to check."""
-    spec = load_preset(preset) if isinstance(preset, str) else preset
+    spec: BaseSystemSpec = load_preset(preset) if isinstance(preset, str) else preset
+    kind = kind_of(spec.kind)
     with torch.device("meta"):
-        return GeoproseForConditionalGeneration(meta_config(spec))
+        return kind.model_class()(kind.meta_config(spec))
 
 
 def build_processor(spec: SystemSpec, tokenizer: Any, num_visual_tokens: int) -> GeoproseProcessor:

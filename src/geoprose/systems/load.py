@@ -6,30 +6,31 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
-from transformers import AutoProcessor, GenerationConfig
+from transformers import AutoProcessor
 from transformers.initialization import no_init_weights
 
-from geoprose.core.errors import ModelError, PresetError, ResourceError
+from geoprose.core.errors import ConfigError, ModelError, PresetError, ResourceError
 from geoprose.core.registry import unknown_name_message
 from geoprose.core.spec import validate
-from geoprose.models.composite import GeoproseForConditionalGeneration
-from geoprose.models.config import GeoproseConfig
 from geoprose.systems.build import System, build_system
+from geoprose.systems.kinds import COMPOSITE, kind_of_model_type
 from geoprose.systems.presets import list_presets
 from geoprose.systems.save import ADAPTER_DIR
-from geoprose.systems.spec import SystemSpec
+
+if TYPE_CHECKING:
+    from geoprose.systems.kinds.base import SystemKind
 
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 _CODE_KEYS = ("auto_map", "trust_remote_code", "custom_pipelines")
 
 
-def load_system(name_or_dir: str | Path) -> System:
+def load_system(name_or_dir: str | Path) -> System[Any]:
     """Return a system from a saved folder, or build the preset of that name with its pretrained weights.
 
     Args:
@@ -51,36 +52,62 @@ def load_system(name_or_dir: str | Path) -> System:
     raise PresetError(unknown_name_message("system preset or folder", name, list_presets()))
 
 
-def _load_dir(folder: Path) -> System:
-    for path in sorted(folder.glob("*.json")):
-        _refuse_code(read_json(path), path)
-    config = _config(folder)
-    spec = validate(SystemSpec, config.system or {}, f"the system spec in {folder / 'config.json'}")
-    with torch.device("meta"):
-        expected = {key: tuple(value.shape) for key, value in _saved_state(GeoproseForConditionalGeneration(config))}
-    check_weights(folder, expected)
-    with no_init_weights():
-        model: Any = GeoproseForConditionalGeneration(config)
-    state = {key: tensor for path in weight_files(folder) for key, tensor in _read(path)}
-    model.load_state_dict(state, strict=False, assign=True)
-    model.tie_weights()
-    model.model.vision_encoder.freeze_unused()
-    if (folder / "generation_config.json").is_file():
-        model.generation_config = GenerationConfig.from_pretrained(folder, local_files_only=True)
+def load_answering_system(name_or_dir: str | Path) -> System:
+    """Return a system that answers in words; see ``load_system``.
+
+    Raises:
+        ConfigError: If the system is of another kind, such as a dual encoder.
+    """
+    return answering(load_system(name_or_dir))
+
+
+def answering(system: System[Any]) -> System:
+    """Return ``system`` if it answers in words.
+
+    Raises:
+        ConfigError: If it does not.
+    """
+    if system.spec.kind != COMPOSITE:
+        raise ConfigError(
+            f"System {system.spec.name} is of kind {system.spec.kind}: it has no language model, so it cannot answer. "
+            "Give a composite; `geoprose systems list` names them."
+        )
+    return system
+
+
+def _load_dir(folder: Path) -> System[Any]:
+    refuse_code_in(folder)
+    kind, config = _config(folder)
+    spec = validate(kind.spec_type(), config.system or {}, f"the system spec in {folder / 'config.json'}")
+    model = _model(folder, config, kind.model_class())
+    model = kind.after_load(model, folder)
     if (folder / ADAPTER_DIR).is_dir():
         model = _with_adapter(model, folder / ADAPTER_DIR)
     return System(spec, model.eval(), _processor(folder))
 
 
-def _config(folder: Path) -> GeoproseConfig:
+def _model(folder: Path, config: Any, model_class: Any) -> Any:
+    with torch.device("meta"):
+        expected = {key: tuple(value.shape) for key, value in _saved_state(model_class(config))}
+    check_weights(folder, expected)
+    with no_init_weights():
+        model = model_class(config)
+    state = {key: tensor for path in weight_files(folder) for key, tensor in _read(path)}
+    model.load_state_dict(state, strict=False, assign=True)
+    model.tie_weights()
+    return model
+
+
+def _config(folder: Path) -> tuple[SystemKind, Any]:
     values = read_json(folder / "config.json")
-    if values.get("model_type") != "geoprose":
+    kind = kind_of_model_type(str(values.get("model_type")))
+    if kind is None:
         raise ModelError(
             f"{folder / 'config.json'} is of model type {values.get('model_type')!r}, not 'geoprose'; "
             "this folder was not written by geoprose."
         )
     try:
-        return GeoproseConfig.from_dict(values)  # type: ignore[no-any-return]
+        return kind, kind.config_class().from_dict(values)
     except Exception as error:  # the strict config raises several kinds; each means a damaged config
         raise ModelError(f"{folder / 'config.json'} is not a valid config: {error}") from error
 
@@ -95,8 +122,7 @@ def _processor(folder: Path) -> Any:
 def _with_adapter(model: Any, folder: Path) -> Any:
     from peft import PeftModel
 
-    for path in sorted(folder.glob("*.json")):
-        _refuse_code(read_json(path), path)
+    refuse_code_in(folder)
     if not (folder / "adapter_model.safetensors").is_file():
         raise ResourceError(f"{folder} holds no adapter_model.safetensors; only safetensors are read.")
     return PeftModel.from_pretrained(model, str(folder))
@@ -118,6 +144,17 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ModelError(f"{path} must hold a JSON object, found {type(values).__name__}.")
     return values
+
+
+def refuse_code_in(folder: Path) -> None:
+    """Refuse a folder whose JSON files ask to run code.
+
+    Raises:
+        ModelError: If one does.
+    """
+    for path in sorted(folder.glob("*.json")):
+        if path.name not in ("vocab.json", "tokenizer.json"):  # words, not settings, and not always an object
+            _refuse_code(read_json(path), path)
 
 
 def _refuse_code(value: Any, path: Path) -> None:
@@ -184,7 +221,7 @@ def _read(path: Path) -> Iterator[tuple[str, Tensor]]:
             yield key, handle.get_tensor(key)
 
 
-def _saved_state(model: GeoproseForConditionalGeneration) -> Iterator[tuple[str, Tensor]]:
+def _saved_state(model: Any) -> Iterator[tuple[str, Tensor]]:
     for key, value in model.state_dict().items():
         # Contract: a tied head is not saved; tie_weights restores it.
         if not (model.config.tie_word_embeddings and key == "lm_head.weight"):

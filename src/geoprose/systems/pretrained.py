@@ -70,7 +70,15 @@ def _from_hub(hub_id: str, revision: str, part: str) -> Path:
 
 def load_tokenizer(language_model: LanguageModelSpec) -> PreTrainedTokenizerBase:
     """Return the tokenizer that belongs to the language model's weights."""
-    folder = weights_dir(language_model.weights, "language_model")
+    return load_tokenizer_from(weights_dir(language_model.weights, "language_model"))
+
+
+def load_tokenizer_from(folder: Path) -> PreTrainedTokenizerBase:
+    """Return the tokenizer in a folder.
+
+    Raises:
+        ResourceError: If there is none that can be read.
+    """
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:

@@ -1,0 +1,162 @@
+"""The original LLaVA repository layout, in which GeoChat was released.
+
+``config.json`` of a Llama with ``mm_*`` keys; the language model in safetensors or ``pytorch_model*.bin``; the
+projector among them or in ``mm_projector.bin``; the vision tower as a reference to a CLIP folder, or among the weights.
+Pickled files are read with torch's restricted unpickler (``weights_only=True``), which builds tensors and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import load_file
+from transformers.initialization import no_init_weights
+
+from geoprose.core.errors import ConfigError, ModelError, ResourceError
+from geoprose.core.spec import merge, validate
+from geoprose.models.composite import GeoproseForConditionalGeneration
+from geoprose.systems.build import build_processor, finish_system, prepare_tokenizer
+from geoprose.systems.hf_config import hf_config
+from geoprose.systems.interop.base import untied
+from geoprose.systems.interop.key_map import KeyMap, Rename
+from geoprose.systems.load import read_json, refuse_code_in
+from geoprose.systems.presets import load_preset
+from geoprose.systems.pretrained import load_tokenizer_from, load_vision_encoder
+from geoprose.systems.spec import SystemSpec
+from geoprose.systems.transfer import Imported, check_state
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+_VISION = "model.vision_encoder."
+_LLAMA_KEYS = (
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "max_position_embeddings",
+    "rms_norm_eps",
+    "vocab_size",
+)
+KEY_MAP = KeyMap(
+    [
+        Rename("model.connector.layers.{n}.{rest}", "model.mm_projector.{n}.{rest}"),
+        Rename("model.vision_encoder.tower.{rest}", "model.vision_tower.vision_tower.vision_model.{rest}"),
+        Rename("lm_head.{rest}", "lm_head.{rest}"),
+        Rename("model.language_model.{rest}", "model.{rest}"),
+    ],
+    theirs_only=(
+        "model.layers.{n}.self_attn.rotary_emb.inv_freq",
+        "model.vision_tower.vision_tower.vision_model.embeddings.position_ids",
+    ),
+)
+
+
+def is_llava_layout(folder: Path) -> bool:
+    """Tell whether ``config.json`` is one of the original LLaVA code (it names a projector type or a vision tower)."""
+    try:
+        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(values, dict) and "mm_vision_tower" in values
+
+
+def import_llava_layout(
+    folder: Path, vision_dir: Path | None, preset: str = "geochat", dtype: torch.dtype | None = None
+) -> Imported:
+    """Read a checkpoint in the original LLaVA layout.
+
+    Args:
+        folder: The checkpoint.
+        vision_dir: Folder of the CLIP vision tower in transformers' layout; needed when the checkpoint holds no tower.
+        preset: The preset whose resolution, prompt and box format it has.
+        dtype: Dtype to load in; that of the files by default.
+
+    Raises:
+        ResourceError: If a file is missing, or the tower is neither in the checkpoint nor given.
+        ConfigError: If the projector is of a kind that the preset does not have.
+        ModelError: If a weight is missing, unexpected or of another shape, or a file is no plain file of tensors.
+    """
+    refuse_code_in(folder)
+    values = read_json(folder / "config.json")
+    spec = _spec(values, preset)
+    state, left_out = KEY_MAP.to_ours(_named(_weights(folder)))
+    tokenizer = prepare_tokenizer(load_tokenizer_from(folder), spec)
+    config = hf_config(spec, len(tokenizer), tokenizer.convert_tokens_to_ids(spec.prompt.image_token), {})
+    with no_init_weights():
+        model: Any = GeoproseForConditionalGeneration(config)
+    _grow_vocabulary(state, config.get_text_config().vocab_size)
+    has_tower = any(name.startswith(_VISION) for name in state)
+    expected = {name: tensor for name, tensor in untied(model).items() if has_tower or not name.startswith(_VISION)}
+    check_state(state, expected, folder)
+    model.load_state_dict(state, strict=False, assign=True)
+    if not has_tower:
+        if vision_dir is None:
+            raise ResourceError(
+                f"{folder} holds no vision tower; it names {values['mm_vision_tower']!r}. "
+                "Give its folder with --vision."
+            )
+        load_vision_encoder(model, spec.vision_encoder, vision_dir)
+    model = model.to(dtype or model.lm_head.weight.dtype)
+    processor = build_processor(spec, tokenizer, model.model.num_visual_tokens)
+    return Imported(finish_system(spec, model, processor), tuple(left_out))
+
+
+def _spec(values: dict[str, Any], preset: str) -> SystemSpec:
+    base = load_preset(preset)
+    kind = values.get("mm_projector_type", "linear")
+    depth = 1 if kind == "linear" else 2
+    if kind not in ("linear", "mlp2x_gelu"):
+        raise ConfigError(f"mm_projector_type {kind!r} is not known; linear and mlp2x_gelu are.")
+    changes: dict[str, Any] = {
+        "connector": {"type": "mlp", "depth": depth, "activation": "gelu"},
+        "language_model": {"config": {key: values[key] for key in _LLAMA_KEYS if key in values}},
+        "vision_encoder": {"feature_layer": values.get("mm_vision_select_layer", -2)},
+    }
+    return validate(SystemSpec, merge(base.model_dump(mode="json"), changes), f"preset {preset!r} with the checkpoint")
+
+
+def _weights(folder: Path) -> dict[str, Tensor]:
+    safe = sorted(folder.glob("*.safetensors"))
+    pickled = [] if safe else sorted(folder.glob("pytorch_model*.bin"))
+    projector = folder / "mm_projector.bin"
+    files = [*safe, *pickled, *([projector] if projector.is_file() else [])]
+    if not safe and not pickled:
+        raise ResourceError(f"{folder} holds neither safetensors nor pytorch_model*.bin.")
+    state: dict[str, Tensor] = {}
+    for path in files:
+        state |= load_file(path) if path.suffix == ".safetensors" else _read_pickled(path)
+    return state
+
+
+def _read_pickled(path: Path) -> dict[str, Tensor]:
+    try:
+        values = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        raise ModelError(f"{path} is no plain file of tensors, so it is not opened: {error}") from error
+    if not isinstance(values, dict) or not all(isinstance(value, torch.Tensor) for value in values.values()):
+        raise ModelError(f"{path} holds something else than named tensors.")
+    return values
+
+
+def _named(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Bring the projector's names to those of the whole model; ``mm_projector.bin`` comes with several prefixes."""
+    return {
+        (f"model.mm_projector.{name.split('mm_projector.')[1]}" if "mm_projector." in name else name): tensor
+        for name, tensor in state.items()
+    }
+
+
+def _grow_vocabulary(state: dict[str, Tensor], num_rows: int) -> None:
+    """Add the mean row for the image token and the padding rows, which the original layout does without."""
+    for name in ("model.language_model.embed_tokens.weight", "lm_head.weight"):
+        rows = state.get(name)
+        if rows is not None and rows.shape[0] < num_rows:
+            added = rows.mean(0, keepdim=True).expand(num_rows - rows.shape[0], -1)
+            state[name] = torch.cat([rows, added])
