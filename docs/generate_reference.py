@@ -7,7 +7,9 @@ in the repository, so they cannot go stale. To read one without building: ``pyth
 from __future__ import annotations
 
 import inspect
+import runpy
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -190,7 +192,13 @@ def _cell(text: str) -> str:
 
 def pages() -> dict[str, str]:
     """Return every generated page by its file name."""
-    return {"cli.md": render_cli(), **render_specs()}
+    return {"cli.md": render_cli(), "systems.md": _systems_page(), **render_specs()}
+
+
+def _systems_page() -> str:
+    # Why by path: mkdocs loads this hook as a file, not as a module of a package.
+    page: str = runpy.run_path(str(Path(__file__).parent / "generate_systems.py"))["render_systems"]()
+    return page
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

@@ -88,7 +88,7 @@ def compare_systems(
 
 
 def verify(name: str = NAME, json_output: bool = JSON) -> None:
-    """Compare a tiny copy of a system with its transformers class, random weights, float64. Exit code 1 if they differ."""
+    """Compare a tiny random copy of a system with its transformers class, in float64. Exit code 1 if they differ."""
     from geoprose.systems.verify import verify_system
 
     result = verify_system(name)
