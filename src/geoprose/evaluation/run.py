@@ -153,9 +153,9 @@ def _predict(
 
 def _load(system: System | str | Path) -> System:
     if isinstance(system, (str, Path)):
-        from geoprose.systems.load import load_system
+        from geoprose.systems.load import load_answering_system
 
-        return load_system(system)
+        return load_answering_system(system)
     return system
 
 

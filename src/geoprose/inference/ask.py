@@ -170,9 +170,9 @@ def _checked(question: str) -> str:
 
 def _as_system(system: System | str | Path) -> System:
     if isinstance(system, (str, Path)):
-        from geoprose.systems.load import load_system
+        from geoprose.systems.load import load_answering_system
 
-        return load_system(system)
+        return load_answering_system(system)
     return system
 
 

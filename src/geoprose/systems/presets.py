@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geoprose.core.errors import PresetError
+from geoprose.core.errors import ConfigError, PresetError
 from geoprose.core.registry import unknown_name_message
 from geoprose.core.spec import apply_overrides, merge, read_yaml, validate
-from geoprose.systems.spec import SystemSpec
+from geoprose.systems.kinds import COMPOSITE, KINDS, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from geoprose.systems.spec import BaseSystemSpec
 
 PRESETS_DIR = Path(__file__).parent.parent / "presets"
 
@@ -30,8 +32,18 @@ def preset_values(name: str, kind: str = "systems") -> dict[str, Any]:
     return _resolve(name, kind, ())
 
 
-def load_preset(name: str, overrides: Iterable[str] = ()) -> SystemSpec:
-    """Return the spec of a shipped system preset.
+def list_systems(kind: str = COMPOSITE) -> list[str]:
+    """Return the names of the shipped systems of one kind.
+
+    Raises:
+        ConfigError: If there is no such kind.
+    """
+    kind_of(kind)
+    return [name for name in list_presets() if preset_values(name).get("kind", COMPOSITE) == kind]
+
+
+def load_preset(name: str, overrides: Iterable[str] = ()) -> Any:
+    """Return the spec of a shipped system preset: a ``SystemSpec``, or the spec of the kind that the preset names.
 
     Args:
         name: Name of the preset, or the path of a YAML file of one.
@@ -42,7 +54,19 @@ def load_preset(name: str, overrides: Iterable[str] = ()) -> SystemSpec:
         ConfigError: If the preset or an override is not valid.
     """
     values = apply_overrides(preset_values(name), overrides)
-    return validate(SystemSpec, values, f"system preset {name!r}")
+    return validate(spec_type_of(values), values, f"system preset {name!r}")
+
+
+def spec_type_of(values: dict[str, Any]) -> type[BaseSystemSpec]:
+    """Return the class of the spec that these values are of.
+
+    Raises:
+        ConfigError: If they name an unknown kind.
+    """
+    kind = str(values.get("kind", COMPOSITE))
+    if kind not in KINDS.names():
+        raise ConfigError(unknown_name_message("kind of system", kind, KINDS.names()))
+    return kind_of(kind).spec_type()
 
 
 def _resolve(name: str, kind: str, children: tuple[str, ...]) -> dict[str, Any]:

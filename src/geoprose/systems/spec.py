@@ -51,11 +51,13 @@ class PromptSpec(Spec):
     image_row: str = ""
 
 
-class SystemSpec(Spec):
-    """A system: its parts, where they come from, and how far they are proven."""
+class BaseSystemSpec(Spec):
+    """What every kind of system says: what it is, where its facts come from, and how far it is proven."""
 
+    kind: str
+    """Kind of system, a name in geoprose.systems.kinds; decides which spec, model and processor it has."""
     name: str
-    family: str = "projection"
+    family: str
     """Family in the table of systems, such as ``projection``, ``compression`` or ``one-backbone``."""
     summary: str
     source: str
@@ -66,6 +68,29 @@ class SystemSpec(Spec):
     """The test that proves it, and what it does not prove."""
     reference: str | None = None
     """Name in the interop registry: the published layout of the same model, its key map and its transformers class."""
+    license: str = ""
+    """Licences of the weights, where they are known."""
+    tiny: dict[str, Any] = Field(default_factory=dict)
+    """Spec values of the tiny scale, where halving every width is not enough; tests and ``systems verify`` use it."""
+
+    def slots(self) -> dict[str, str]:
+        """Return the name in each slot."""
+        raise NotImplementedError
+
+    def num_visual_tokens(self) -> int | None:
+        """Return the visual tokens per tile that a language model sees; None where only the built part can say."""
+        return None
+
+    def weights_of_parts(self) -> dict[str, WeightsSpec | None]:
+        """Return where the pretrained weights of each part come from."""
+        raise NotImplementedError
+
+
+class SystemSpec(BaseSystemSpec):
+    """A composite: a vision encoder, a connector and a language model that answers."""
+
+    kind: Literal["composite"] = "composite"
+    family: str = "projection"
     resolution: ResolutionSlot
     vision_encoder: VisionEncoderSlot
     connector: ConnectorSlot
@@ -76,10 +101,6 @@ class SystemSpec(Spec):
     prompt: PromptSpec
     box_format: str = "geoprose"
     """Name of the box codec that answers are written in."""
-    license: str = ""
-    """Licences of the weights, where they are known."""
-    tiny: dict[str, Any] = Field(default_factory=dict)
-    """Spec values of the tiny scale, where halving every width is not enough; tests and ``systems verify`` use it."""
 
     @model_validator(mode="after")
     def _grid_fits(self) -> SystemSpec:
@@ -116,6 +137,10 @@ class SystemSpec(Spec):
             "language_model": self.language_model.type,
             "box_format": self.box_format,
         }
+
+    def weights_of_parts(self) -> dict[str, WeightsSpec | None]:
+        """Return where the pretrained weights of each part come from."""
+        return {"vision_encoder": self.vision_encoder.weights, "language_model": self.language_model.weights}
 
     def config_values(self) -> dict[str, Any]:
         """Return the parts as the transformers config holds them."""

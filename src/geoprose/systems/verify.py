@@ -17,6 +17,7 @@ from geoprose.core.types import Message
 from geoprose.processing.prompt import IMAGE_MARK
 from geoprose.systems.build import System, build_system
 from geoprose.systems.interop import REFERENCES
+from geoprose.systems.kinds import kind_of
 from geoprose.systems.load import load_system
 from geoprose.systems.save import save_system
 
@@ -102,9 +103,14 @@ def verify_system(name: str, seed: int = 0) -> Verification:
             f"System {name} has no transformers class to compare with (level of proof: {system.spec.verified}); "
             f"{system.spec.proof}"
         )
-    reference = REFERENCES.get(system.spec.reference)()
+    return kind_of(system.spec.kind).verify(system, seed)
+
+
+def verify_composite(system: System, seed: int) -> Verification:
+    """Compare logits and greedy tokens of a composite; see ``verify_system``."""
+    reference = REFERENCES.get(str(system.spec.reference))()
     theirs = reference.build(system.model)
-    result = Verification(name, reference.architecture)
+    result = Verification(system.spec.name, reference.architecture)
     for case, rows in reference.cases.items():
         result.cases[case] = _compare(system, reference, theirs, rows)
     first = batch_of(system, next(iter(reference.cases.values())), seed)
@@ -113,7 +119,7 @@ def verify_system(name: str, seed: int = 0) -> Verification:
     return result
 
 
-def scrambled_system(name: str, seed: int = 0) -> System:
+def scrambled_system(name: str, seed: int = 0) -> System[Any]:
     """Return a tiny system in float64 whose every parameter is drawn anew, so that no gate, query or bias is zero."""
     system = build_system(name, scale="tiny", dtype=torch.float64, seed=seed)
     generator = torch.Generator().manual_seed(seed)

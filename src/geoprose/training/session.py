@@ -111,6 +111,7 @@ def open_session(recipe: RecipeSpec, data_dir: Path | None, out_dir: Path) -> Se
         DataError: If a source is missing.
     """
     from geoprose.systems.build import build_system
+    from geoprose.systems.load import answering
 
     folder = data_dir or (Path(recipe.data_dir) if recipe.data_dir else None)
     if folder is None:
@@ -118,7 +119,7 @@ def open_session(recipe: RecipeSpec, data_dir: Path | None, out_dir: Path) -> Se
     sources = {stage.name: [load_source(source, folder) for source in stage.data] for stage in recipe.stages}
     if recipe.num_threads is not None:
         torch.set_num_threads(recipe.num_threads)
-    system = build_system(recipe.system, scale=recipe.scale, seed=recipe.seed)
+    system = answering(build_system(recipe.system, scale=recipe.scale, seed=recipe.seed))
     check_globs(system.model, recipe.stages)
     return Session(recipe, out_dir, system, sources)
 
