@@ -41,5 +41,12 @@ class FlatArrangement:
 
 
 ARRANGEMENTS: Registry[type[Arrangement]] = Registry(
-    slot="arrangement", table={"flat": "geoprose.layout.arrangements:FlatArrangement"}
+    slot="arrangement",
+    table={
+        "eol_rows": "geoprose.layout.patch_rows:EolRowsArrangement",
+        "flat": "geoprose.layout.arrangements:FlatArrangement",
+        "internvl": "geoprose.layout.dynamic_tiles:InternvlArrangement",
+        "media": "geoprose.layout.media:MediaArrangement",
+        "rows_newline": "geoprose.layout.patch_rows:RowsNewlineArrangement",
+    },
 )

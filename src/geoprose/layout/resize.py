@@ -12,6 +12,7 @@ from typing import Literal
 from geoprose.core.errors import ConfigError, ProcessingError
 
 ResizeMode = Literal["resize", "pad", "center_crop"]
+Fill = Literal["mean", "black", "white", "one"]
 RESIZE_MODES: tuple[ResizeMode, ...] = ("resize", "pad", "center_crop")
 
 
@@ -24,12 +25,15 @@ class Resize:
         height_px: Rows after the step.
         scale_x: Columns after divided by columns before.
         scale_y: Rows after divided by rows before.
+        antialias: False interpolates between the four nearest pixels per axis, bicubic, on normalised floats, even
+            where the picture shrinks (Phi-3-Vision's global view); such a step must be the last.
     """
 
     width_px: int
     height_px: int
     scale_x: float
     scale_y: float
+    antialias: bool = True
 
     def forward(self, x: float, y: float) -> tuple[float, float]:
         """Map a point from before the step to after it."""
@@ -42,12 +46,17 @@ class Resize:
 
 @dataclass(frozen=True)
 class Pad:
-    """Place the picture ``left_px``, ``top_px`` inside a canvas of ``width_px`` by ``height_px``."""
+    """Place the picture ``left_px``, ``top_px`` inside a canvas of ``width_px`` by ``height_px``.
+
+    ``fill`` is the canvas's colour: the ``"mean"`` of the normalisation, ``"black"``, ``"white"``, or
+    ``"one"``, the value 1 of 255 (Fuyu).
+    """
 
     left_px: int
     top_px: int
     width_px: int
     height_px: int
+    fill: Fill = "mean"
 
     def forward(self, x: float, y: float) -> tuple[float, float]:
         """Map a point from before the step to after it."""
@@ -76,7 +85,20 @@ class Crop:
         return x + self.left_px, y + self.top_px
 
 
-Step = Resize | Pad | Crop
+@dataclass(frozen=True)
+class Transpose:
+    """Swap rows and columns."""
+
+    def forward(self, x: float, y: float) -> tuple[float, float]:
+        """Map a point from before the step to after it."""
+        return y, x
+
+    def inverse(self, x: float, y: float) -> tuple[float, float]:
+        """Map a point from after the step to before it."""
+        return y, x
+
+
+Step = Resize | Pad | Crop | Transpose
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from geoprose.core.errors import ConfigError
 from geoprose.core.registry import Registry
@@ -20,6 +20,15 @@ class Resolution(Protocol):
         Raises:
             ProcessingError: If the picture cannot be cut, e.g. because it is too narrow.
         """
+        ...
+
+
+@runtime_checkable
+class SampleResolution(Protocol):
+    """A resolution that cuts a picture otherwise when further pictures stand in the same sample."""
+
+    def in_sample(self, num_pictures: int) -> Resolution:
+        """Return the resolution of each picture in a sample of ``num_pictures``, videos not counted."""
         ...
 
 
@@ -47,5 +56,11 @@ class FixedResolution:
 
 
 RESOLUTIONS: Registry[type[Resolution]] = Registry(
-    slot="resolution", table={"fixed": "geoprose.layout.resolutions:FixedResolution"}
+    slot="resolution",
+    table={
+        "dynamic_tiles": "geoprose.layout.dynamic_tiles:DynamicTilesResolution",
+        "fixed": "geoprose.layout.resolutions:FixedResolution",
+        "fuyu_patches": "geoprose.layout.patch_rows:FuyuPatchesResolution",
+        "naive_dynamic": "geoprose.layout.naive_dynamic:NaiveDynamicResolution",
+    },
 )

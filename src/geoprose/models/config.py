@@ -11,6 +11,8 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
+from geoprose.models import own_configs as _own_configs  # noqa: F401 - registers configs that a saved system may hold
+
 
 @strict
 class GeoproseConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers is untyped

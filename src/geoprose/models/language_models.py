@@ -11,7 +11,12 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
 # AutoModel lacks these, or maps their config to another class.
-_CLASSES: dict[str, str] = {}
+_CLASSES: dict[str, str] = {
+    "chameleon": "geoprose.models.parts.decoders.chameleon:ChameleonTextModel",
+    "emu3_text_model": "transformers:Emu3TextModel",
+    # OPTModel only wraps its decoder, which would hide the word embeddings one level deeper than elsewhere.
+    "opt": "transformers.models.opt.modeling_opt:OPTDecoder",
+}
 
 
 def build_language_model(config: PreTrainedConfig) -> PreTrainedModel:

@@ -1,7 +1,8 @@
 """One table per model slot; a name stands for a lazily imported class.
 
 Third parties add names through the entry-point groups ``geoprose.vision_encoders``, ``geoprose.connectors``,
-``geoprose.packers``, ``geoprose.fusions`` and ``geoprose.positions``. Importing this module imports no torch.
+``geoprose.packers``, ``geoprose.fusions``, ``geoprose.positions``, ``geoprose.text_towers`` and
+``geoprose.vision_towers``. Importing this module imports no torch.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from geoprose.core.registry import Registry
 
 if TYPE_CHECKING:
+    from geoprose.models.dual.towers import TextTower, VisionTower
     from geoprose.models.parts.contracts import Connector, Fusion, Packer, Positions, VisionEncoder
 
 _PARTS = "geoprose.models.parts"
@@ -19,19 +21,67 @@ VISION_ENCODERS: Registry[type[VisionEncoder]] = Registry(
     slot="vision_encoder",
     table={
         "clip": f"{_PARTS}.encoders.hf:ClipEncoder",
+        "clip_with_class": f"{_PARTS}.encoders.clip_with_class:ClipWithClassEncoder",
         "dinov2": f"{_PARTS}.encoders.hf:Dinov2Encoder",
+        "eva_clip": f"{_PARTS}.encoders.eva_clip:EvaClipEncoder",
+        "internvit": f"{_PARTS}.encoders.internvit:InternvitEncoder",
+        "patch_linear": f"{_PARTS}.encoders.patch_linear:PatchLinearEncoder",
         "siglip": f"{_PARTS}.encoders.hf:SiglipEncoder",
+        "vq": f"{_PARTS}.encoders.vq:VqEncoder",
     },
 )
 CONNECTORS: Registry[type[Connector]] = Registry(
     slot="connector",
     table={
         "compass_mlp": f"{_PARTS}.connectors.compass:CompassMlpConnector",
+        "identity": f"{_PARTS}.connectors.identity:IdentityConnector",
         "linear": f"{_PARTS}.connectors.mlp:LinearConnector",
         "mlp": f"{_PARTS}.connectors.mlp:MlpConnector",
+        "perceiver": f"{_PARTS}.connectors.perceiver:PerceiverConnector",
+        "qformer": f"{_PARTS}.connectors.qformer:QFormerConnector",
         "unshuffle_mlp": f"{_PARTS}.connectors.unshuffle:UnshuffleMlpConnector",
+        "vq_embed": f"{_PARTS}.connectors.vq_embed:VqEmbedConnector",
     },
 )
-PACKERS: Registry[type[Packer]] = Registry(slot="packer", table={"flat": f"{_PARTS}.packers.flat:FlatPacker"})
-FUSIONS: Registry[type[Fusion]] = Registry(slot="fusion", table={"scatter": f"{_PARTS}.fusions.scatter:ScatterFusion"})
-POSITIONS: Registry[type[Positions]] = Registry(slot="position", table={"rope1d": f"{_PARTS}.positions.rope1d:Rope1d"})
+PACKERS: Registry[type[Packer]] = Registry(
+    slot="packer",
+    table={
+        "eol_rows": f"{_PARTS}.packers.rows:EolRowsPacker",
+        "flat": f"{_PARTS}.packers.flat:FlatPacker",
+        "internvl": f"{_PARTS}.packers.internvl:InternvlPacker",
+        "media": f"{_PARTS}.packers.media:MediaPacker",
+        "rows_newline": f"{_PARTS}.packers.rows:RowsNewlinePacker",
+    },
+)
+FUSIONS: Registry[type[Fusion]] = Registry(
+    slot="fusion",
+    table={
+        "gated_cross_attention": f"{_PARTS}.fusions.gated_cross_attention:GatedCrossAttentionFusion",
+        "scatter": f"{_PARTS}.fusions.scatter:ScatterFusion",
+        "token_ids": f"{_PARTS}.fusions.token_ids:TokenIdsFusion",
+    },
+)
+POSITIONS: Registry[type[Positions]] = Registry(
+    slot="position",
+    table={
+        "rope1d": f"{_PARTS}.positions.rope1d:Rope1d",
+    },
+)
+_TOWERS = "geoprose.models.dual.towers"
+TEXT_TOWERS: Registry[type[TextTower]] = Registry(
+    slot="text_tower",
+    table={
+        "bert": f"{_TOWERS}:BertTower",
+        "clip_text": f"{_TOWERS}:ClipTextTower",
+        "siglip_text": f"{_TOWERS}:SiglipTextTower",
+    },
+)
+VISION_TOWERS: Registry[type[VisionTower]] = Registry(
+    slot="vision_tower",
+    table={
+        "clip": f"{_TOWERS}:ClipVisionTower",
+        "dinov2": f"{_TOWERS}:Dinov2Tower",
+        "siglip": f"{_TOWERS}:SiglipVisionTower",
+        "vit": f"{_TOWERS}:VitTower",
+    },
+)

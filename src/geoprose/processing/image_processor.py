@@ -5,6 +5,7 @@ Shapes: N tiles (all pictures of the call), C channels, H W pixels.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,16 +15,25 @@ from transformers import BatchFeature
 from transformers.image_processing_utils import BaseImageProcessor
 
 from geoprose.core.errors import ConfigError, ProcessingError
-from geoprose.layout.resize import Crop, Pad, ResizeHistory, Step
-from geoprose.layout.resolutions import RESOLUTIONS
+from geoprose.layout.resize import Crop, Pad, Transpose
+from geoprose.layout.resolutions import RESOLUTIONS, SampleResolution
+from geoprose.processing.visuals import (
+    Video,
+    cut_patches,
+    flatten_visuals,
+    plan_visual,
+    sample_pixels,
+    split_sampled,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from geoprose.layout.resize import ResizeHistory, Step
     from geoprose.layout.resolutions import Resolution
-    from geoprose.layout.visual import Plan
+    from geoprose.layout.visual import PatchGroups, Plan
 
 RESAMPLERS = {"nearest": Image.Resampling.NEAREST, "bilinear": Image.Resampling.BILINEAR,
               "bicubic": Image.Resampling.BICUBIC, "lanczos": Image.Resampling.LANCZOS}  # fmt: skip
@@ -76,68 +86,137 @@ class GeoproseImageProcessor(BaseImageProcessor):  # type: ignore[misc]  # trans
         except TypeError as error:
             raise ConfigError(f"resolution {self.resolution['type']}: {error}") from error
 
-    def plan(self, width_px: int, height_px: int) -> Plan:
-        """Return what a picture of this size becomes."""
-        return self.planner.plan(width_px, height_px)
+    def plan(self, width_px: int, height_px: int, num_pictures: int = 1) -> Plan:
+        """Return what a picture of this size becomes in a sample of ``num_pictures``."""
+        return self.planner_in(num_pictures).plan(width_px, height_px)
 
-    def preprocess(self, images: Any, return_tensors: str | None = None, **kwargs: Any) -> BatchFeature:
-        """Turn pictures into ``pixel_values`` (N, C, H, W) float32 and ``visual_layouts`` (S, 6), in order.
+    def planner_in(self, num_pictures: int) -> Resolution:
+        """Return the resolution of the pictures of a sample of ``num_pictures``, videos not counted."""
+        planner = self.planner
+        return planner.in_sample(num_pictures) if isinstance(planner, SampleResolution) else planner
+
+    def plan_sample(self, visuals: Sequence[tuple[int, ...]]) -> list[Plan]:
+        """Return what the visuals of one sample become.
 
         Args:
-            images: A picture or any nesting of lists of pictures; see ``to_rgb`` for what a picture can be.
+            visuals: Width and height of each picture; width, height and number of frames of each video.
+        """
+        planner = self.planner_in(sum(len(size) == 2 for size in visuals))
+        return [plan_visual(planner, size[2] if len(size) > 2 else None, size[0], size[1]) for size in visuals]
+
+    def plan_video(self, num_frames: int, width_px: int, height_px: int) -> Plan:
+        """Return what a video of frames of this size becomes.
+
+        Raises:
+            ProcessingError: If the resolution takes no videos.
+        """
+        return plan_visual(self.planner, num_frames, width_px, height_px)
+
+    def preprocess(self, images: Any, return_tensors: str | None = None, **kwargs: Any) -> BatchFeature:
+        """Turn visuals into ``pixel_values`` (N, C, H, W) float32 and ``visual_layouts`` (S, 6), in order.
+
+        A resolution that cuts patches gives ``pixel_values`` (N, groups of patches, values of a patch) instead.
+
+        Args:
+            images: A picture, a ``Video``, or any nesting of lists of them; see ``to_rgb`` for what a picture can be.
+                A list inside the list is one sample, as in transformers; what stands in the outer list itself is a
+                sample of its own. It matters where a resolution looks at the number of pictures of a sample.
             return_tensors: ``"pt"``, ``"np"`` or None (torch as well: a list of tiles serves nobody).
             **kwargs: Ignored, so that shared keyword arguments of a processor call do no harm.
 
         Raises:
             ProcessingError: If there is no picture or one cannot be read.
         """
-        pictures = list(_flatten(images))
+        items = images if isinstance(images, list | tuple) else [images]
+        samples = [[_frames(visual) for visual in flatten_visuals(item)] for item in items]
+        pictures = [frames for sample in samples for frames in sample]
         if not pictures:
             raise ProcessingError("No picture was given; pass a PIL image, an array or a list of them.")
-        plans = [self.plan(*picture.size) for picture in pictures]
+        plans = [plan for sample in samples for plan in self.plan_sample([frames.size for frames in sample])]
         arrays: dict[str, Any] = {
-            "pixel_values": self._tiles(pictures, [plan.tiles for plan in plans]),
+            "pixel_values": self._pixels(pictures, [plan.tiles for plan in plans]),
             "visual_layouts": np.array([plan.layout for plan in plans], dtype=np.int64),
         }
         for name in plans[0].extra:
-            arrays[name] = self._tiles(pictures, [plan.extra[name] for plan in plans])
+            arrays[name] = self._pixels(pictures, [plan.extra[name] for plan in plans])
         is_numpy = return_tensors == "np"
         return BatchFeature({k: v if is_numpy else torch.from_numpy(v) for k, v in arrays.items()})
 
-    def _tiles(
-        self, pictures: Sequence[Image.Image], histories: Sequence[tuple[ResizeHistory, ...]]
+    def _pixels(
+        self, visuals: Sequence[_Frames], histories: Sequence[tuple[ResizeHistory, ...]]
     ) -> NDArray[np.float32]:
-        pairs = zip(pictures, histories, strict=True)
-        return np.stack([self._tile(picture, history) for picture, tiles in pairs for history in tiles])
+        tiles_per_visual = [
+            np.stack([tile for frame in frames.pictures for tile in self._cut(frame, tiles)])
+            for frames, tiles in zip(visuals, histories, strict=True)
+        ]
+        cut: PatchGroups | None = getattr(self.planner, "patches", None)
+        if cut is not None:
+            tiles_per_visual = [cut_patches(tiles, cut) for tiles in tiles_per_visual]
+        return np.concatenate(tiles_per_visual)
 
-    def _tile(self, picture: Image.Image, history: ResizeHistory) -> NDArray[np.float32]:
-        for step in history.steps:
-            picture = self._apply(picture, step)
+    def _cut(self, picture: Image.Image, tiles: Sequence[ResizeHistory]) -> Iterator[NDArray[np.float32]]:
+        # Why remember: the tiles of a picture share their first steps, and resizing it is the dear one.
+        done: dict[tuple[Step, ...], Image.Image] = {(): picture}
+        for history in tiles:
+            steps, sampled = split_sampled(history.steps)
+            for end in range(1, len(steps) + 1):
+                if steps[:end] not in done:
+                    done[steps[:end]] = self._apply(done[steps[: end - 1]], steps[end - 1])
+            pixels_CHW = self._normalised(done[steps])
+            yield pixels_CHW if sampled is None else sample_pixels(pixels_CHW, sampled)
+
+    def _normalised(self, picture: Image.Image) -> NDArray[np.float32]:
         pixels_HWC = np.asarray(picture, dtype=np.float32) / np.float32(255)
         mean, std = np.asarray(self.image_mean, np.float32), np.asarray(self.image_std, np.float32)
         return np.ascontiguousarray(((pixels_HWC - mean) / std).transpose(2, 0, 1))
 
     def _apply(self, picture: Image.Image, step: Step) -> Image.Image:
         if isinstance(step, Pad):
-            # Source: LLaVA pads with the mean colour, truncated to an integer.
-            colour = tuple(int(mean * 255) for mean in self.image_mean)
+            colour = self._colour(step.fill)
             canvas = Image.new("RGB", (step.width_px, step.height_px), colour)
             canvas.paste(picture, (step.left_px, step.top_px))
             return canvas
         if isinstance(step, Crop):
             right, bottom = step.left_px + step.width_px, step.top_px + step.height_px
             return picture.crop((step.left_px, step.top_px, right, bottom))
+        if isinstance(step, Transpose):
+            return picture.transpose(Image.Transpose.TRANSPOSE)
         if picture.size == (step.width_px, step.height_px):
             return picture
         return picture.resize((step.width_px, step.height_px), RESAMPLERS[self.resample])
 
+    def _colour(self, fill: str) -> tuple[int, ...]:
+        if fill != "mean":
+            return ({"black": 0, "white": 255, "one": 1}[fill],) * 3
+        # Source: LLaVA pads with the mean colour, truncated to an integer.
+        return tuple(int(mean * 255) for mean in self.image_mean)
 
-def _flatten(images: Any) -> Iterator[Image.Image]:
-    if isinstance(images, list | tuple):
-        for item in images:
-            yield from _flatten(item)
-    else:
-        yield to_rgb(images)
+
+@dataclass(frozen=True)
+class _Frames:
+    """A picture, or the frames of a video, read.
+
+    Attributes:
+        pictures: RGB, of one size.
+        size: Width and height; of a video also the number of frames.
+    """
+
+    pictures: tuple[Image.Image, ...]
+    size: tuple[int, ...]
+
+
+def _frames(visual: Any) -> _Frames:
+    if not isinstance(visual, Video):
+        picture = to_rgb(visual)
+        return _Frames((picture,), picture.size)
+    pictures = tuple(to_rgb(frame) for frame in visual.frames)
+    sizes = {picture.size for picture in pictures}
+    if len(sizes) != 1:
+        raise ProcessingError(
+            f"The frames of a video must have one size and be at least one; got {len(pictures)} frames of the sizes "
+            f"{sorted(sizes)}."
+        )
+    return _Frames(pictures, (*pictures[0].size, len(pictures)))
 
 
 def to_rgb(image: Any) -> Image.Image:

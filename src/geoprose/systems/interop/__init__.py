@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 REFERENCES: Registry[type[Reference]] = Registry(
     slot="reference",
     table={
+        "blip2": "geoprose.systems.interop.blip2:Blip2Reference",
+        "instructblip": "geoprose.systems.interop.blip2:InstructBlipReference",
+        "fuyu": "geoprose.systems.interop.fuyu:FuyuReference",
+        "idefics": "geoprose.systems.interop.idefics:IdeficsReference",
+        "internvl": "geoprose.systems.interop.internvl:InternvlReference",
         "llava": "geoprose.systems.interop.llava:LlavaReference",
     },
 )

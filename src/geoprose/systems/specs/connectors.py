@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import PositiveInt
 
 from geoprose.models.registries import CONNECTORS
+from geoprose.systems.specs import deep_fusion
 from geoprose.systems.specs.base import PartSpec, slot_type
+from geoprose.systems.specs.weights import WeightsSpec
 
 
 class LinearConnectorSpec(PartSpec):
@@ -42,11 +44,51 @@ class CompassMlpConnectorSpec(UnshuffleMlpConnectorSpec):
     """Side of the grid of cells, even."""
 
 
+class IdentityConnectorSpec(PartSpec):
+    """Nothing: the encoder has the language model's width."""
+
+
+class VqEmbedConnectorSpec(PartSpec):
+    """Codes to token ids of the language model's vocabulary."""
+
+    token: str
+    """Name of a code's token, with ``{code}`` or ``{letters}``; tokens that the tokenizer lacks are added."""
+
+
+class QFormerConnectorSpec(PartSpec):
+    """Learned queries that read the patches, and the instruction where it enters."""
+
+    num_queries: PositiveInt = 32
+    """Queries; also the visual tokens of a tile."""
+    hidden_size: PositiveInt = 768
+    num_layers: PositiveInt = 12
+    num_heads: PositiveInt = 12
+    intermediate_size: PositiveInt = 3072
+    cross_attention_frequency: PositiveInt = 2
+    """Layers 0, f, 2f, ... read the patches."""
+    dropout: float = 0.1
+    condition: bool = False
+    """Whether the instruction enters the Q-Former (InstructBLIP)."""
+    vocab_size: PositiveInt = 30523
+    """Rows of the instruction's vocabulary: BERT's and ``[DEC]``."""
+    max_positions: PositiveInt = 512
+    tokenizer: WeightsSpec | None = None
+    """Tokenizer of the instruction; null for that of the language model."""
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the keyword arguments of the part: what it is built of, not how its text is cut."""
+        return self.model_dump(mode="json", exclude={"type", "tokenizer"})
+
+
 SPECS: dict[str, type[PartSpec]] = {
+    **deep_fusion.CONNECTOR_SPECS,
     "compass_mlp": CompassMlpConnectorSpec,
+    "identity": IdentityConnectorSpec,
     "linear": LinearConnectorSpec,
     "mlp": MlpConnectorSpec,
+    "qformer": QFormerConnectorSpec,
     "unshuffle_mlp": UnshuffleMlpConnectorSpec,
+    "vq_embed": VqEmbedConnectorSpec,
 }
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from geoprose.models.registries import FUSIONS, PACKERS, POSITIONS
+from geoprose.systems.specs import deep_fusion
 from geoprose.systems.specs.base import PartSpec, slot_type
 
 
@@ -12,9 +13,28 @@ class PlainSpec(PartSpec):
     """A part without options."""
 
 
-PACKER_SPECS: dict[str, type[PartSpec]] = {"flat": PlainSpec}
-FUSION_SPECS: dict[str, type[PartSpec]] = {"scatter": PlainSpec}
-POSITION_SPECS: dict[str, type[PartSpec]] = {"rope1d": PlainSpec}
+class EolRowsPackerSpec(PartSpec):
+    """An end-of-line token behind every row of codes."""
+
+    eol_token: str
+    """Its name in the vocabulary."""
+
+
+PACKER_SPECS: dict[str, type[PartSpec]] = {
+    **deep_fusion.PACKER_SPECS,
+    "eol_rows": EolRowsPackerSpec,
+    "flat": PlainSpec,
+    "internvl": PlainSpec,
+    "rows_newline": PlainSpec,
+}
+FUSION_SPECS: dict[str, type[PartSpec]] = {
+    **deep_fusion.FUSION_SPECS,
+    "scatter": PlainSpec,
+    "token_ids": PlainSpec,
+}
+POSITION_SPECS: dict[str, type[PartSpec]] = {
+    "rope1d": PlainSpec,
+}
 
 if TYPE_CHECKING:
     PackerSlot = PartSpec

@@ -33,6 +33,22 @@ class FixedResolutionSpec(ResolutionSpec):
     mode: ResizeMode = "resize"
 
 
+class DynamicTilesResolutionSpec(ResolutionSpec):
+    """A grid of tiles near the picture's shape, and the whole picture last (InternVL)."""
+
+    min_tiles: PositiveInt = 1
+    max_tiles: PositiveInt = 12
+    """Most tiles of a grid, thumbnail not counted."""
+    thumbnail: bool = True
+
+
+class FuyuPatchesResolutionSpec(ResolutionSpec):
+    """Any size up to a limit, filled up to whole patches; ``image_size`` is the side of a patch."""
+
+    max_width_px: PositiveInt = 1920
+    max_height_px: PositiveInt = 1080
+
+
 class OtherResolutionSpec(ResolutionSpec):
     """A resolution without a spec of its own."""
 
@@ -43,7 +59,11 @@ class OtherResolutionSpec(ResolutionSpec):
         return {"image_size": self.image_size, **self.options}
 
 
-SPECS: dict[str, type[PartSpec]] = {"fixed": FixedResolutionSpec}
+SPECS: dict[str, type[PartSpec]] = {
+    "dynamic_tiles": DynamicTilesResolutionSpec,
+    "fixed": FixedResolutionSpec,
+    "fuyu_patches": FuyuPatchesResolutionSpec,
+}
 
 if TYPE_CHECKING:
     ResolutionSlot = ResolutionSpec
