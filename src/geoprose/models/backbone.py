@@ -9,18 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor, nn  # noqa: TC002 - transformers reads the annotations of models
 from transformers import DynamicCache, PreTrainedModel
-from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutputWithPooling
+from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from geoprose.core.errors import ProcessingError
 from geoprose.models.config import GeoproseConfig
-from geoprose.models.inputs import SOURCES, TextInputs, VisualInputs, Visuals, state_of
+from geoprose.models.inputs import TextInputs, VisualInputs, state_of
 from geoprose.models.language_models import build_language_model
 from geoprose.models.masks import prepare_attention_mask
-from geoprose.models.parts.contracts import Connector, Fusion, Packer, Positions, VisionEncoder
-from geoprose.models.registries import CONNECTORS, FUSIONS, PACKERS, POSITIONS, VISION_ENCODERS
+from geoprose.models.parts.contracts import Connector, Fusion, Positions
+from geoprose.models.registries import FUSIONS, POSITIONS
+from geoprose.models.visual_half import VisualHalf, options_of
 
 if TYPE_CHECKING:
     from transformers import Cache
@@ -59,12 +59,7 @@ class GeoprosePreTrainedModel(PreTrainedModel):  # type: ignore[misc]  # transfo
             module.init_weights()
 
 
-def options_of(part: dict[str, Any]) -> dict[str, Any]:
-    """Return the keyword arguments of a part: its config without the name."""
-    return {key: value for key, value in part.items() if key != "type"}
-
-
-class GeoproseModel(GeoprosePreTrainedModel):
+class GeoproseModel(VisualHalf, GeoprosePreTrainedModel):
     """The backbone: everything up to the last hidden state of the language model.
 
     Attributes:
@@ -77,84 +72,15 @@ class GeoproseModel(GeoprosePreTrainedModel):
 
     def __init__(self, config: GeoproseConfig) -> None:
         super().__init__(config)
-        assert config.vision_encoder is not None
-        assert config.connector is not None
         text_config = config.get_text_config()
-        encoder_class = VISION_ENCODERS.get(config.vision_encoder["type"])
-        self.vision_encoder: VisionEncoder = encoder_class(config.vision_config, **options_of(config.vision_encoder))
-        connector_class = CONNECTORS.get(config.connector["type"])
-        self.connector: Connector = connector_class(
-            self.vision_encoder.hidden_size, text_config.hidden_size, **options_of(config.connector)
-        )
+        self.build_visual_half(config)
         self.language_model = build_language_model(config.text_config)
-        packer, fusion, position = config.merging()
-        self.packer: Packer = PACKERS.get(packer["type"])(text_config.hidden_size, **options_of(packer))
+        _, fusion, position = config.merging()
         self.fusion: Fusion = FUSIONS.get(fusion["type"])(text_config, **options_of(fusion))
         self.positions: Positions = POSITIONS.get(position["type"])(**options_of(position))
         self.fusion.attach(self.language_model)
         self.positions.install(self.language_model)
         self.post_init()
-
-    @property
-    def num_visual_tokens(self) -> int:
-        """V: visual tokens per tile."""
-        return self.connector.num_visual_tokens(self.vision_encoder.num_patches())
-
-    def encode_images(self, pixel_values: Tensor) -> Tensor:
-        """Run the vision encoder: pixels (N, C, H, W) to patch features (N, P, E), which a feature cache stores."""
-        return self.vision_encoder.encode(VisualInputs(pixel_values=pixel_values))
-
-    def project(self, vision_features: Tensor, inputs: VisualInputs | None = None) -> Tensor:
-        """Run the connector: patch features (N, P, E) to visual tokens (N, V, D), in the connector's dtype."""
-        parameter = next(self.connector.parameters(), None)
-        if parameter is not None and vision_features.is_floating_point():
-            vision_features = vision_features.to(parameter.dtype)
-        return self.connector.connect(vision_features, inputs or VisualInputs(vision_features=vision_features))
-
-    def get_image_features(
-        self, pixel_values: Tensor | None = None, vision_features: Tensor | None = None, **kwargs: Any
-    ) -> BaseModelOutputWithPooling:
-        """Return patch features (N, P, E) as ``last_hidden_state`` and visual tokens (N, V, D) as ``pooler_output``.
-
-        Args:
-            pixel_values: Tiles of all pictures, concatenated (N, C, H, W).
-            vision_features: What the encoder returned for them, instead of pixels.
-            **kwargs: Further fields of ``VisualInputs``; others are ignored, generation and serving pass extra inputs.
-
-        Raises:
-            ProcessingError: If both or neither are given.
-        """
-        inputs = VisualInputs.take(kwargs)
-        inputs.pixel_values, inputs.vision_features = pixel_values, vision_features
-        features, tokens = self._see(inputs)
-        return BaseModelOutputWithPooling(last_hidden_state=features, pooler_output=tokens)
-
-    def _see(self, inputs: VisualInputs) -> tuple[Tensor, Tensor]:
-        """Return features and visual tokens of all tiles."""
-        given = [name for name in SOURCES if getattr(inputs, name) is not None]
-        if len(given) != 1:
-            raise ProcessingError(
-                f"Give exactly one of {', '.join(SOURCES)}; got {' and '.join(given) or 'none of them'}."
-            )
-        features = self.vision_encoder.encode(inputs) if inputs.vision_features is None else inputs.vision_features
-        return features, self.project(features, inputs)
-
-    def visuals(self, inputs: VisualInputs) -> Visuals:
-        """Return the visual tokens of the batch, one run per visual."""
-        _, tokens_NVD = self._see(inputs)
-        layouts = inputs.layouts(tokens_NVD.shape[0])
-        return Visuals(self.packer(tokens_NVD, layouts), layouts, tokens_NVD.shape[1])
-
-    def get_placeholder_mask(self, input_ids: Tensor | None, inputs_embeds: Tensor) -> Tensor:
-        """Return (B, T), True where a visual token belongs.
-
-        Without token ids the placeholders are found as embeddings equal to the image token's.
-        """
-        if input_ids is not None:
-            return input_ids == self.config.image_token_id
-        image_token = torch.tensor(self.config.image_token_id, device=inputs_embeds.device)
-        is_visual_BT: Tensor = (inputs_embeds == self.get_input_embeddings()(image_token)).all(-1)
-        return is_visual_BT
 
     def forward(  # noqa: PLR0913, PLR0917 - the argument list is the contract of transformers
         self,

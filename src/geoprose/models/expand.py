@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from geoprose.layout.visual import VisualLayout
 
-_PER_ROW = ("condition_ids", "condition_mask")
-
 
 def repeat_rows(inputs: VisualInputs, placeholders_per_row: Sequence[int], times: int, model: Any) -> VisualInputs:
     """Return inputs for a batch in which every row stands ``times`` times in a row.
@@ -38,11 +36,8 @@ def repeat_rows(inputs: VisualInputs, placeholders_per_row: Sequence[int], times
     rows_of_visual = [model.vision_encoder.num_rows(layout) for layout in layouts]
     repeated = {}
     for name, value in inputs.as_dict().items():
-        if name in _PER_ROW:
-            repeated[name] = value.repeat_interleave(times, 0)
-        else:
-            sizes = [1] * len(layouts) if name == "visual_layouts" else rows_of_visual
-            repeated[name] = _repeat(value, sizes, owners, times)
+        sizes = [1] * len(layouts) if name == "visual_layouts" else rows_of_visual
+        repeated[name] = _repeat(value, sizes, owners, times)
     return VisualInputs(**repeated)
 
 

@@ -30,8 +30,8 @@ class VisualInputs:
         high_res_pixel_values: Second view of hybrid encoders (N, C, H, W).
         vision_features: What the encoder returned for them, instead of pixels (N, P, E).
         visual_layouts: One ``VisualLayout`` per visual (S, 6); None means one tile per visual.
-        condition_ids: Token ids of the instruction, for connectors that read it (B, Tq).
-        condition_mask: 1 for its real tokens (B, Tq).
+        condition_ids: Token ids of the instruction that goes with each tile, for connectors that read it (N, Tq).
+        condition_mask: 1 for its real tokens (N, Tq).
         visual_ids: Discrete codes of an image tokenizer, instead of pixels (N, P).
     """
 

@@ -13,6 +13,7 @@ from geoprose.core.errors import ProcessingError
 from geoprose.core.types import Message
 from geoprose.layout.arrangements import ARRANGEMENTS
 from geoprose.layout.visual import VisualLayout
+from geoprose.processing.conditions import ReadsConditions
 from geoprose.processing.prompt import IMAGE_MARK, PromptFormat, Rendered, render
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class SharedPrefix:
     branches: list[tuple[list[int], list[int]]]
 
 
-class GeoproseProcessor(ProcessorMixin):  # type: ignore[misc]  # transformers is untyped
+class GeoproseProcessor(ReadsConditions, ProcessorMixin):  # type: ignore[misc]  # transformers is untyped
     """Pictures and text to ``pixel_values``, ``input_ids`` and ``attention_mask``.
 
     Args:
@@ -84,7 +85,7 @@ class GeoproseProcessor(ProcessorMixin):  # type: ignore[misc]  # transformers i
 
     def num_tiles(self, width_px: int, height_px: int) -> int:
         """Return the rows of ``pixel_values`` that a picture of this size takes."""
-        return len(self.image_processor.plan(width_px, height_px).tiles)
+        return self.image_processor.plan(width_px, height_px).layout.num_tiles
 
     def num_image_tokens(self, width_px: int, height_px: int) -> int:
         """Return the image tokens that a picture of this size takes in the text, row tokens not counted."""

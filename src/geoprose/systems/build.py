@@ -19,7 +19,13 @@ from geoprose.systems import auto as _auto  # noqa: F401 - registers the Auto cl
 from geoprose.systems.hf_config import hf_config
 from geoprose.systems.kinds import kind_of
 from geoprose.systems.presets import load_preset
-from geoprose.systems.pretrained import load_language_model, load_tokenizer, load_vision_encoder, weights_dir
+from geoprose.systems.pretrained import (
+    load_language_model,
+    load_tokenizer,
+    load_tokenizer_from,
+    load_vision_encoder,
+    weights_dir,
+)
 from geoprose.systems.spec import BaseSystemSpec, SystemSpec
 from geoprose.systems.tiny import tiny_spec, tiny_tokenizer
 
@@ -123,13 +129,19 @@ def build_processor(spec: SystemSpec, tokenizer: Any, num_visual_tokens: int) ->
         image_mean=resolution.image_mean,
         image_std=resolution.image_std,
     )
-    return GeoproseProcessor(
+    processor = GeoproseProcessor(
         image_processor,
         tokenizer,
         prompt=spec.prompt.model_dump(),
         packer=spec.packer.as_config(),
         num_visual_tokens=num_visual_tokens,
     )
+    if getattr(spec.connector, "condition", False):
+        weights = getattr(spec.connector, "tokenizer", None)
+        processor.condition_tokenizer = (
+            tokenizer if weights is None else load_tokenizer_from(weights_dir(weights, "connector"))
+        )
+    return processor
 
 
 def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase, spec: SystemSpec) -> PreTrainedTokenizerBase:

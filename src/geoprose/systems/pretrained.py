@@ -116,7 +116,9 @@ def load_language_model(model: GeoproseForConditionalGeneration, spec: LanguageM
     _compare_configs(spec.config, pretrained.config, "language_model", folder)
     language_model = model.model.language_model
     vocabulary = model.config.get_text_config().vocab_size
-    state = dict(pretrained.base_model.state_dict())
+    # Some classes wrap the decoder more than once (OPT); ours holds the innermost.
+    decoder = next((part for part in pretrained.modules() if type(part) is type(language_model)), pretrained.base_model)
+    state = dict(decoder.state_dict())
     embedding_key = next(
         name for name, module in language_model.named_modules() if module is language_model.get_input_embeddings()
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
+from transformers import CONFIG_MAPPING, PreTrainedTokenizerFast
 
 from geoprose.core.spec import merge
 from geoprose.processing.prompt import IMAGE_MARK
@@ -40,7 +40,8 @@ def tiny_spec(spec: SystemSpec) -> SystemSpec:
     assert heads, "a vision encoder has attention heads"
     config = language["config"]
     is_grouped = config.get("num_key_value_heads", 1) != config.get("num_attention_heads", 1)
-    config.update(_LANGUAGE, num_key_value_heads=2 if is_grouped else 4, initializer_range=_INITIALIZER_RANGE)
+    shrunk = {**_LANGUAGE, "num_key_value_heads": 2 if is_grouped else 4, "initializer_range": _INITIALIZER_RANGE}
+    config.update(_under_its_names(language["type"], shrunk))
     config.pop("head_dim", None)
     encoder["weights"] = language["weights"] = None
     if isinstance(encoder["feature_layer"], list):
@@ -50,6 +51,13 @@ def tiny_spec(spec: SystemSpec) -> SystemSpec:
     if values["connector"].get("position_grid"):
         values["connector"]["position_grid"] = 4
     return SystemSpec.model_validate(merge(values, spec.tiny))
+
+
+def _under_its_names(model_type: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values that a config of this type has, named as it names them (T5 calls the width ``d_model``)."""
+    config_class: Any = CONFIG_MAPPING[model_type]
+    own, names = config_class().to_dict(), getattr(config_class, "attribute_map", {})
+    return {names.get(key, key): value for key, value in values.items() if names.get(key, key) in own}
 
 
 def tiny_tokenizer(prompt: PromptSpec | None = None) -> PreTrainedTokenizerFast:

@@ -1,0 +1,113 @@
+"""The visual half that every kind of model shares: vision encoder, connector and packer, from pixels to visual tokens.
+
+Shapes: B batch, T text length, N tiles (whole batch), P patches per tile, E encoder width, V visual tokens per tile,
+D language-model width.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+from geoprose.core.errors import ProcessingError
+from geoprose.models.config import GeoproseConfig  # noqa: TC001 - transformers reads the annotations of models
+from geoprose.models.inputs import SOURCES, VisualInputs, Visuals
+from geoprose.models.parts.contracts import Connector, Packer, VisionEncoder  # noqa: TC001 - likewise
+from geoprose.models.registries import CONNECTORS, PACKERS, VISION_ENCODERS
+
+
+def options_of(part: dict[str, Any]) -> dict[str, Any]:
+    """Return the keyword arguments of a part: its config without the name."""
+    return {key: value for key, value in part.items() if key != "type"}
+
+
+class VisualHalf:
+    """What a model does with pictures, whatever its language model is; a mixin of ``PreTrainedModel`` classes.
+
+    Attributes:
+        vision_encoder: Pixels to patch features.
+        connector: Patch features to visual tokens.
+        packer: Visual tokens of tiles to one run per visual.
+    """
+
+    config: GeoproseConfig
+    vision_encoder: VisionEncoder
+    connector: Connector
+    packer: Packer
+    get_input_embeddings: Any
+
+    def build_visual_half(self, config: GeoproseConfig) -> None:
+        """Build encoder, connector and packer; called once by the constructor."""
+        assert config.vision_encoder is not None
+        assert config.connector is not None
+        width = config.get_text_config().hidden_size
+        encoder_class = VISION_ENCODERS.get(config.vision_encoder["type"])
+        self.vision_encoder = encoder_class(config.vision_config, **options_of(config.vision_encoder))
+        connector_class = CONNECTORS.get(config.connector["type"])
+        self.connector = connector_class(self.vision_encoder.hidden_size, width, **options_of(config.connector))
+        packer = config.merging()[0]
+        self.packer = PACKERS.get(packer["type"])(width, **options_of(packer))
+
+    @property
+    def num_visual_tokens(self) -> int:
+        """V: visual tokens per tile."""
+        return self.connector.num_visual_tokens(self.vision_encoder.num_patches())
+
+    def encode_images(self, pixel_values: Tensor) -> Tensor:
+        """Run the vision encoder: pixels (N, C, H, W) to patch features (N, P, E), which a feature cache stores."""
+        return self.vision_encoder.encode(VisualInputs(pixel_values=pixel_values))
+
+    def project(self, vision_features: Tensor, inputs: VisualInputs | None = None) -> Tensor:
+        """Run the connector: patch features (N, P, E) to visual tokens (N, V, D), in the connector's dtype."""
+        parameter = next(self.connector.parameters(), None)
+        if parameter is not None and vision_features.is_floating_point():
+            vision_features = vision_features.to(parameter.dtype)
+        return self.connector.connect(vision_features, inputs or VisualInputs(vision_features=vision_features))
+
+    def get_image_features(
+        self, pixel_values: Tensor | None = None, vision_features: Tensor | None = None, **kwargs: Any
+    ) -> BaseModelOutputWithPooling:
+        """Return patch features (N, P, E) as ``last_hidden_state`` and visual tokens (N, V, D) as ``pooler_output``.
+
+        Args:
+            pixel_values: Tiles of all pictures, concatenated (N, C, H, W).
+            vision_features: What the encoder returned for them, instead of pixels.
+            **kwargs: Further fields of ``VisualInputs``; others are ignored, generation and serving pass extra inputs.
+
+        Raises:
+            ProcessingError: If both or neither are given.
+        """
+        inputs = VisualInputs.take(kwargs)
+        inputs.pixel_values, inputs.vision_features = pixel_values, vision_features
+        features, tokens = self._see(inputs)
+        return BaseModelOutputWithPooling(last_hidden_state=features, pooler_output=tokens)
+
+    def _see(self, inputs: VisualInputs) -> tuple[Tensor, Tensor]:
+        """Return features and visual tokens of all tiles."""
+        given = [name for name in SOURCES if getattr(inputs, name) is not None]
+        if len(given) != 1:
+            raise ProcessingError(
+                f"Give exactly one of {', '.join(SOURCES)}; got {' and '.join(given) or 'none of them'}."
+            )
+        features = self.vision_encoder.encode(inputs) if inputs.vision_features is None else inputs.vision_features
+        return features, self.project(features, inputs)
+
+    def visuals(self, inputs: VisualInputs) -> Visuals:
+        """Return the visual tokens of the batch, one run per visual."""
+        _, tokens_NVD = self._see(inputs)
+        layouts = inputs.layouts(tokens_NVD.shape[0])
+        return Visuals(self.packer(tokens_NVD, layouts), layouts, tokens_NVD.shape[1])
+
+    def get_placeholder_mask(self, input_ids: Tensor | None, inputs_embeds: Tensor) -> Tensor:
+        """Return (B, T), True where a visual token belongs.
+
+        Without token ids the placeholders are found as embeddings equal to the image token's.
+        """
+        if input_ids is not None:
+            return input_ids == self.config.image_token_id
+        image_token = torch.tensor(self.config.image_token_id, device=inputs_embeds.device)
+        is_visual_BT: Tensor = (inputs_embeds == self.get_input_embeddings()(image_token)).all(-1)
+        return is_visual_BT
