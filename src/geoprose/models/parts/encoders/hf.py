@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+def _side(value: int | Sequence[int]) -> int:
+    """Return the side of a square that some configs hold as a number, others as a pair."""
+    sides = {value} if isinstance(value, int) else set(value)
+    if len(sides) != 1:
+        raise ConfigError(f"Tiles and patches must be square, got {value}.")
+    return int(sides.pop())
+
+
 class HfEncoder(VisionEncoder):
     """A transformers vision model behind the encoder contract; the model itself is ``tower``.
 
@@ -55,8 +63,8 @@ class HfEncoder(VisionEncoder):
         self._num_layers = int(config.num_hidden_layers)
         self._layers = self._checked_layers(feature_layer)
         self.hidden_size = int(config.hidden_size) * max(1, len(self._layers))
-        self.patch_size = int(config.patch_size)
-        self.image_size = int(config.image_size)
+        self.patch_size = _side(config.patch_size)
+        self.image_size = _side(config.image_size)
         self.pool = pool
         self.has_final_norm = final_norm and bool(self._layers)
         self._grid_side = grid_side(self.image_size, self.patch_size, pool)
