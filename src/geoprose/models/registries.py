@@ -24,8 +24,10 @@ VISION_ENCODERS: Registry[type[VisionEncoder]] = Registry(
         "clip_with_class": f"{_PARTS}.encoders.clip_with_class:ClipWithClassEncoder",
         "dinov2": f"{_PARTS}.encoders.hf:Dinov2Encoder",
         "eva_clip": f"{_PARTS}.encoders.eva_clip:EvaClipEncoder",
+        "imagebind": f"{_PARTS}.encoders.imagebind:ImageBindEncoder",
         "internvit": f"{_PARTS}.encoders.internvit:InternvitEncoder",
         "patch_linear": f"{_PARTS}.encoders.patch_linear:PatchLinearEncoder",
+        "qwen2_vit": f"{_PARTS}.encoders.qwen2_vit:Qwen2VitEncoder",
         "siglip": f"{_PARTS}.encoders.hf:SiglipEncoder",
         "vq": f"{_PARTS}.encoders.vq:VqEncoder",
     },
@@ -37,6 +39,7 @@ CONNECTORS: Registry[type[Connector]] = Registry(
         "identity": f"{_PARTS}.connectors.identity:IdentityConnector",
         "linear": f"{_PARTS}.connectors.mlp:LinearConnector",
         "mlp": f"{_PARTS}.connectors.mlp:MlpConnector",
+        "patch_merger": f"{_PARTS}.connectors.patch_merger:PatchMergerConnector",
         "perceiver": f"{_PARTS}.connectors.perceiver:PerceiverConnector",
         "qformer": f"{_PARTS}.connectors.qformer:QFormerConnector",
         "unshuffle_mlp": f"{_PARTS}.connectors.unshuffle:UnshuffleMlpConnector",
@@ -49,7 +52,9 @@ PACKERS: Registry[type[Packer]] = Registry(
         "eol_rows": f"{_PARTS}.packers.rows:EolRowsPacker",
         "flat": f"{_PARTS}.packers.flat:FlatPacker",
         "internvl": f"{_PARTS}.packers.internvl:InternvlPacker",
+        "llava_next": f"{_PARTS}.packers.llava_next:LlavaNextPacker",
         "media": f"{_PARTS}.packers.media:MediaPacker",
+        "onevision": f"{_PARTS}.packers.onevision:OnevisionPacker",
         "rows_newline": f"{_PARTS}.packers.rows:RowsNewlinePacker",
     },
 )
@@ -64,7 +69,9 @@ FUSIONS: Registry[type[Fusion]] = Registry(
 POSITIONS: Registry[type[Positions]] = Registry(
     slot="position",
     table={
+        "mrope": f"{_PARTS}.positions.mrope:Mrope",
         "rope1d": f"{_PARTS}.positions.rope1d:Rope1d",
+        "shared": f"{_PARTS}.positions.shared:SharedPositions",
     },
 )
 _TOWERS = "geoprose.models.dual.towers"
