@@ -58,9 +58,11 @@ class FixedResolution:
 RESOLUTIONS: Registry[type[Resolution]] = Registry(
     slot="resolution",
     table={
+        "anyres": "geoprose.layout.anyres:AnyresResolution",
         "dynamic_tiles": "geoprose.layout.dynamic_tiles:DynamicTilesResolution",
         "fixed": "geoprose.layout.resolutions:FixedResolution",
         "fuyu_patches": "geoprose.layout.patch_rows:FuyuPatchesResolution",
         "naive_dynamic": "geoprose.layout.naive_dynamic:NaiveDynamicResolution",
+        "onevision": "geoprose.layout.onevision:OnevisionResolution",
     },
 )

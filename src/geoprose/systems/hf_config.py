@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from transformers import AutoConfig, PreTrainedConfig
 
 from geoprose.core.errors import ConfigError
-from geoprose.models.config import GeoproseConfig
 from geoprose.models.registries import VISION_ENCODERS
+from geoprose.systems.kinds import kind_of
 
 if TYPE_CHECKING:
+    from geoprose.models.config import GeoproseConfig
     from geoprose.systems.spec import SystemSpec
 
 VOCABULARY_MULTIPLE = 64  # rows of the embedding are padded to it: matrix kernels are fastest there
@@ -37,13 +38,14 @@ def hf_config(spec: SystemSpec, num_tokens: int, image_token_id: int, special_id
     vision_values = {**spec.vision_encoder.config, "image_size": spec.resolution.image_size}
     text_values = {**spec.language_model.config, **special_ids}
     text_values["vocab_size"] = padded_vocabulary(max(num_tokens, image_token_id + 1))
-    return GeoproseConfig(
-        vision_config=_sub_config(encoder_class.model_type, vision_values, "vision_encoder"),
-        text_config=_sub_config(spec.language_model.type, text_values, "language_model"),
+    config: GeoproseConfig = kind_of(spec.kind).config_class()(
+        vision_config=sub_config(encoder_class.model_type, vision_values, "vision_encoder"),
+        text_config=sub_config(spec.language_model.type, text_values, "language_model"),
         **spec.config_values(),
         image_token_id=image_token_id,
         system=spec.model_dump(mode="json"),
     )
+    return config
 
 
 def meta_config(spec: SystemSpec) -> GeoproseConfig:
@@ -52,12 +54,17 @@ def meta_config(spec: SystemSpec) -> GeoproseConfig:
     return hf_config(spec, vocabulary + 1, vocabulary, {})
 
 
-def _sub_config(model_type: str, values: dict[str, Any], part: str) -> PreTrainedConfig:
+def sub_config(model_type: str, values: dict[str, Any], part: str) -> PreTrainedConfig:
+    """Return the transformers config of a part.
+
+    Raises:
+        ConfigError: If transformers refuses a value or does not know it.
+    """
     try:
         config: PreTrainedConfig = AutoConfig.for_model(model_type, **values)
     except Exception as error:  # transformers raises several kinds here; each is a wrong value of the preset
         raise ConfigError(f"{part}: transformers refuses the {model_type} config: {error}") from error
-    unknown = sorted(set(values) - set(config.to_dict()))
+    unknown = sorted(set(values) - set(config.to_dict()) - set(config.attribute_map))
     if unknown:
         raise ConfigError(f"{part}: {model_type} has no config value named {', '.join(unknown)}. Remove or correct it.")
     return config

@@ -15,6 +15,7 @@ from PIL import Image
 from geoprose.core.errors import ConfigError
 from geoprose.core.types import Message
 from geoprose.processing.prompt import IMAGE_MARK
+from geoprose.processing.visuals import Video
 from geoprose.systems.build import System, build_system
 from geoprose.systems.interop import REFERENCES
 from geoprose.systems.kinds import kind_of
@@ -133,10 +134,10 @@ def batch_of(system: System, rows: Sequence[Sizes], seed: int = 0) -> dict[str, 
     """Return what our processor makes of noise pictures of these sizes with a question each, padded on the left."""
     rng = np.random.default_rng(seed)
     processor = system.processor
-    pictures = [[_noise(rng, width, height) for width, height in row] for row in rows]
+    pictures = [[_noise(rng, *size) for size in row] for row in rows]
     prompts = []
     for number, row in enumerate(rows):
-        plans = [processor.image_processor.plan(width, height) for width, height in row]
+        plans = processor.image_processor.plan_sample(row)
         marks = (IMAGE_MARK + processor.prompt_format.image_suffix) * len(row)
         message = Message("user", marks + "Where?" * (number + 1))
         prompts.append(processor.encode_prompt([message], [processor.image_segments(plan.layout) for plan in plans]))
@@ -146,12 +147,16 @@ def batch_of(system: System, rows: Sequence[Sizes], seed: int = 0) -> dict[str, 
         tiles = [sum(processor.num_tiles(*size) for size in row) for row in rows]
         batch |= processor.encode_conditions(questions, tiles)
     if any(pictures):
-        batch |= processor.image_processor([p for row in pictures for p in row], return_tensors="pt")
+        batch |= processor.image_processor(pictures, return_tensors="pt")
+    if system.model.config.is_encoder_decoder:
+        batch["decoder_input_ids"] = torch.arange(len(rows) * NEW_TOKENS).reshape(len(rows), NEW_TOKENS)
     dtype = system.model.dtype
     return {k: v.to(dtype) if v.is_floating_point() else v for k, v in batch.items()}
 
 
-def _noise(rng: np.random.Generator, width: int, height: int) -> Image.Image:
+def _noise(rng: np.random.Generator, width: int, height: int, frames: int | None = None) -> Image.Image | Video:
+    if frames is not None:
+        return Video([_noise(rng, width, height) for _ in range(frames)])
     return Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
 
 
@@ -159,14 +164,23 @@ def _noise(rng: np.random.Generator, width: int, height: int) -> Image.Image:
 def _compare(system: System, reference: Reference, theirs: Any, rows: Sequence[Sizes]) -> CaseResult:
     batch, other = batch_of(system, rows, 0), batch_of(system, rows, 1)
     ours = system.model(**batch).logits
-    difference = _largest(ours, theirs(**reference.inputs(batch)).logits, batch["attention_mask"])
-    settings = {"do_sample": False, "max_new_tokens": NEW_TOKENS, "eos_token_id": None, "pad_token_id": 0}
+    difference = _largest(ours, theirs(**reference.inputs(batch)).logits, _compared(batch))
+    settings: dict[str, Any] = {"do_sample": False, "max_new_tokens": NEW_TOKENS, "eos_token_id": None, "pad_token_id": 0}
     suppressed = system.model.generation_config.suppress_tokens
+    prompt = {name: value for name, value in batch.items() if name != "decoder_input_ids"}
     start = batch["input_ids"].shape[1]
-    our_ids = system.model.generate(**batch, **settings)[:, start:]
-    their_ids = theirs.generate(**reference.inputs(batch), **settings, suppress_tokens=suppressed)
-    effect = _largest(ours, system.model(**other).logits, batch["attention_mask"])
+    if system.model.config.is_encoder_decoder:
+        start, settings["decoder_start_token_id"] = 1, 0
+    our_ids = system.model.generate(**prompt, **settings)[:, start:]
+    their_ids = theirs.generate(**reference.inputs(prompt), **settings, suppress_tokens=suppressed)
+    effect = _largest(ours, system.model(**other).logits, _compared(batch))
     return CaseResult(difference, torch.equal(our_ids, their_ids[:, -our_ids.shape[1] :]), effect)
+
+
+def _compared(batch: Mapping[str, Tensor]) -> Tensor:
+    """Return 1 for the positions whose logits count: real tokens, or the whole answer of a decoder."""
+    answer = batch.get("decoder_input_ids")
+    return batch["attention_mask"] if answer is None else torch.ones_like(answer)
 
 
 def _largest(ours: Tensor, theirs: Tensor, attention_mask: Tensor) -> float:
@@ -186,7 +200,7 @@ def _control(system: System, reference: Reference, theirs: Any, batch: Mapping[s
     weight.copy_(original.flip(-1))
     try:
         inputs = reference.inputs(batch)
-        return _largest(system.model(**batch).logits, theirs(**inputs).logits, batch["attention_mask"])
+        return _largest(system.model(**batch).logits, theirs(**inputs).logits, _compared(batch))
     finally:
         weight.copy_(original)
 

@@ -17,9 +17,16 @@ REFERENCES: Registry[type[Reference]] = Registry(
     table={
         "blip2": "geoprose.systems.interop.blip2:Blip2Reference",
         "instructblip": "geoprose.systems.interop.blip2:InstructBlipReference",
+        "clip": "geoprose.systems.interop.dual_encoder:ClipReference",
         "fuyu": "geoprose.systems.interop.fuyu:FuyuReference",
         "idefics": "geoprose.systems.interop.idefics:IdeficsReference",
         "internvl": "geoprose.systems.interop.internvl:InternvlReference",
         "llava": "geoprose.systems.interop.llava:LlavaReference",
+        "llava_next": "geoprose.systems.interop.llava_next:LlavaNextReference",
+        "llava_onevision": "geoprose.systems.interop.llava_next:LlavaOnevisionReference",
+        "open_clip": "geoprose.systems.interop.open_clip:OpenClipReference",
+        "siglip": "geoprose.systems.interop.dual_encoder:SiglipReference",
+        "vision_text_pair": "geoprose.systems.interop.dual_encoder:PairReference",
+        "qwen2_vl": "geoprose.systems.interop.qwen2_vl:Qwen2VlReference",
     },
 )

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from geoprose.models.config import GeoproseConfig
     from geoprose.systems.interop.key_map import KeyMap
 
-Sizes = tuple[tuple[int, int], ...]
-"""Width and height of the pictures of one row of a batch."""
+Sizes = tuple[tuple[int, ...], ...]
+"""Width and height of the pictures of one row of a batch; a third number makes a video of as many frames."""
 
 
 class Reference(ABC):
@@ -65,6 +65,7 @@ class Reference(ABC):
         config = self.config(model.config)
         config._attn_implementation = model.config._attn_implementation
         theirs: Any = self.model_class()(config).to(model.dtype).eval()
+        self.before_load(theirs)
         state = self.key_map(model.config).to_theirs(untied(model))
         missing, unexpected = theirs.load_state_dict(state, strict=False)
         tied = set(getattr(theirs, "_tied_weights_keys", None) or ()) if getattr(config, "tie_word_embeddings", False) else set()
@@ -73,6 +74,10 @@ class Reference(ABC):
             raise RuntimeError(f"missing {really_missing[:5]}, unexpected {unexpected[:5]}")
         theirs.tie_weights()
         return theirs
+
+    def before_load(self, theirs: Any) -> None:
+        """Change the transformers model where it does not hold apart what the published weights hold apart."""
+        return
 
     def is_absent(self, name: str) -> bool:
         """Tell whether a weight of theirs plays no part in the outputs that are compared."""

@@ -44,6 +44,13 @@ class CompassMlpConnectorSpec(UnshuffleMlpConnectorSpec):
     """Side of the grid of cells, even."""
 
 
+class PatchMergerConnectorSpec(PartSpec):
+    """Norm of each patch, neighbours concatenated, an MLP of two layers (Qwen2-VL)."""
+
+    factor: PositiveInt = 2
+    """Patches merged along each edge."""
+
+
 class IdentityConnectorSpec(PartSpec):
     """Nothing: the encoder has the language model's width."""
 
@@ -86,6 +93,7 @@ SPECS: dict[str, type[PartSpec]] = {
     "identity": IdentityConnectorSpec,
     "linear": LinearConnectorSpec,
     "mlp": MlpConnectorSpec,
+    "patch_merger": PatchMergerConnectorSpec,
     "qformer": QFormerConnectorSpec,
     "unshuffle_mlp": UnshuffleMlpConnectorSpec,
     "vq_embed": VqEmbedConnectorSpec,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import NonNegativeInt, PositiveInt
 
 from geoprose.models.registries import FUSIONS, PACKERS, POSITIONS
 from geoprose.systems.specs import deep_fusion
@@ -20,20 +22,68 @@ class EolRowsPackerSpec(PartSpec):
     """Its name in the vocabulary."""
 
 
+class EncoderDecoderPrefixSpec(PartSpec):
+    """Visual tokens in the text that an encoder-decoder language model encodes."""
+
+    modal_types: bool = False
+    """Add a learned vector to text and another to visual tokens (EM-VLM4AD)."""
+
+
+class MropeSpec(PartSpec):
+    """Positions in time, height and width (Qwen2-VL)."""
+
+    sections: tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt] = (16, 24, 24)
+    """Rotary frequencies of each; their sum is half the head width."""
+    advance: Literal["hf5", "max_plus_one"] = "max_plus_one"
+    """Where the text behind a video goes on: behind its longer edge (transformers 5), or behind its largest id."""
+
+
+class SharedSpec(PartSpec):
+    """One position for all patches of a picture (CogVLM)."""
+
+    num_end_tokens: NonNegativeInt = 1
+    """Visual tokens at each end of a picture with positions of their own."""
+
+
+class OnevisionPackerSpec(PartSpec):
+    """LLaVA-NeXT's packing with a limit, and pooled video frames."""
+
+    max_tiles: PositiveInt = 9
+    """Tiles whose tokens a picture may take before its grid is scaled down."""
+
+
+class V2pePositionSpec(PartSpec):
+    """Visual tokens advance the position by a fraction."""
+
+    delta: float = 0.25
+    """Increment of a visual token outside training, 0 < delta <= 1."""
+    train_deltas: tuple[float, ...] = (1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625, 0.0078125, 0.00390625)
+    """Increments that training draws from, one for each picture."""
+    ceil: bool = True
+    """Count the text behind a picture from the next whole number."""
+
+
 PACKER_SPECS: dict[str, type[PartSpec]] = {
     **deep_fusion.PACKER_SPECS,
     "eol_rows": EolRowsPackerSpec,
     "flat": PlainSpec,
     "internvl": PlainSpec,
+    "llava_next": PlainSpec,
+    "onevision": OnevisionPackerSpec,
     "rows_newline": PlainSpec,
 }
 FUSION_SPECS: dict[str, type[PartSpec]] = {
     **deep_fusion.FUSION_SPECS,
+    "encoder_decoder_prefix": EncoderDecoderPrefixSpec,
     "scatter": PlainSpec,
     "token_ids": PlainSpec,
 }
 POSITION_SPECS: dict[str, type[PartSpec]] = {
+    "mrope": MropeSpec,
+    "relative": PlainSpec,
     "rope1d": PlainSpec,
+    "v2pe": V2pePositionSpec,
+    "shared": SharedSpec,
 }
 
 if TYPE_CHECKING:

@@ -49,6 +49,32 @@ class FuyuPatchesResolutionSpec(ResolutionSpec):
     max_height_px: PositiveInt = 1080
 
 
+class NaiveDynamicResolutionSpec(ResolutionSpec):
+    """The picture at its own size, edges rounded to whole tokens (Qwen2-VL)."""
+
+    patch_size: PositiveInt = 14
+    """Side of a patch, pixels; ``image_size`` is the side of the square of patches that becomes one token."""
+    min_pixels: PositiveInt = 56 * 56
+    max_pixels: PositiveInt = 28 * 28 * 1280
+    video_min_pixels: PositiveInt = 28 * 28 * 128
+    """Limits of a frame of a video."""
+    video_max_pixels: PositiveInt = 28 * 28 * 768
+    frames_per_step: PositiveInt = 2
+    """Frames that one patch spans."""
+
+
+class AnyresResolutionSpec(ResolutionSpec):
+    """The whole picture, then tiles of the grid that fits it best (LLaVA-NeXT, LLaVA-OneVision)."""
+
+    grids: tuple[tuple[PositiveInt, PositiveInt], ...] | None = None
+    """Grids to choose from, rows and columns each; null for those that the scheme was published with."""
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the keyword arguments of the resolution."""
+        values = super().arguments()
+        return {key: value for key, value in values.items() if value is not None}
+
+
 class OtherResolutionSpec(ResolutionSpec):
     """A resolution without a spec of its own."""
 
@@ -60,9 +86,12 @@ class OtherResolutionSpec(ResolutionSpec):
 
 
 SPECS: dict[str, type[PartSpec]] = {
+    "anyres": AnyresResolutionSpec,
     "dynamic_tiles": DynamicTilesResolutionSpec,
     "fixed": FixedResolutionSpec,
+    "naive_dynamic": NaiveDynamicResolutionSpec,
     "fuyu_patches": FuyuPatchesResolutionSpec,
+    "onevision": AnyresResolutionSpec,
 }
 
 if TYPE_CHECKING:

@@ -41,6 +41,7 @@ class HfEncoder(VisionEncoder):
         final_norm: Pass each chosen hidden state through the tower's final norm.
         truncate: Leave out the blocks behind the last one that is read; saves their time and memory, and a checkpoint
             of this system then lacks them.
+        crop_remainder: Allow a rim of the tile that is narrower than a patch and that no patch sees.
 
     Parameters that the chosen layer never reads start frozen, so that a data-parallel run does not wait for them.
     """
@@ -58,19 +59,24 @@ class HfEncoder(VisionEncoder):
         pool: int = 1,
         final_norm: bool = False,
         truncate: bool = False,
+        crop_remainder: bool = False,
     ) -> None:
         super().__init__(config, feature_layer, pool, final_norm, truncate)
         self._num_layers = int(config.num_hidden_layers)
         self._layers = self._checked_layers(feature_layer)
-        self.hidden_size = int(config.hidden_size) * max(1, len(self._layers))
+        self.hidden_size = self._width(config) * max(1, len(self._layers))
         self.patch_size = _side(config.patch_size)
         self.image_size = _side(config.image_size)
         self.pool = pool
         self.has_final_norm = final_norm and bool(self._layers)
-        self._grid_side = grid_side(self.image_size, self.patch_size, pool)
+        self._grid_side = grid_side(self.image_size, self.patch_size, pool, crop_remainder)
         self.tower = self._build_tower(config)
         self.num_dropped_blocks = self._drop_unread_blocks() if truncate else 0
         self.freeze_unused()
+
+    def _width(self, config: PreTrainedConfig) -> int:
+        """Return the width of one hidden state."""
+        return int(config.hidden_size)
 
     @abstractmethod
     def _build_tower(self, config: PreTrainedConfig) -> Any:
