@@ -46,7 +46,9 @@ ARRANGEMENTS: Registry[type[Arrangement]] = Registry(
         "eol_rows": "geoprose.layout.patch_rows:EolRowsArrangement",
         "flat": "geoprose.layout.arrangements:FlatArrangement",
         "internvl": "geoprose.layout.dynamic_tiles:InternvlArrangement",
+        "llava_next": "geoprose.layout.anyres:LlavaNextArrangement",
         "media": "geoprose.layout.media:MediaArrangement",
+        "onevision": "geoprose.layout.onevision:OnevisionArrangement",
         "rows_newline": "geoprose.layout.patch_rows:RowsNewlineArrangement",
     },
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn  # noqa: TC002 - transformers reads the annotations of models
 from transformers import DynamicCache, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPast
@@ -18,8 +19,8 @@ from geoprose.models.config import GeoproseConfig
 from geoprose.models.inputs import TextInputs, VisualInputs, state_of
 from geoprose.models.language_models import build_language_model
 from geoprose.models.masks import prepare_attention_mask
-from geoprose.models.parts.contracts import Connector, Fusion, Positions
-from geoprose.models.registries import FUSIONS, POSITIONS
+from geoprose.models.parts.contracts import Connector, Fusion, Packer, Positions
+from geoprose.models.registries import POSITIONS
 from geoprose.models.visual_half import VisualHalf, options_of
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class GeoprosePreTrainedModel(PreTrainedModel):  # type: ignore[misc]  # transfo
 
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
-        if isinstance(module, Connector):
+        if isinstance(module, Connector | Packer):
             module.init_weights()
 
 
@@ -72,11 +73,10 @@ class GeoproseModel(VisualHalf, GeoprosePreTrainedModel):
 
     def __init__(self, config: GeoproseConfig) -> None:
         super().__init__(config)
-        text_config = config.get_text_config()
         self.build_visual_half(config)
         self.language_model = build_language_model(config.text_config)
-        _, fusion, position = config.merging()
-        self.fusion: Fusion = FUSIONS.get(fusion["type"])(text_config, **options_of(fusion))
+        self.fusion: Fusion = self.build_fusion(config, is_encoder_decoder=False)
+        position = config.merging()[2]
         self.positions: Positions = POSITIONS.get(position["type"])(**options_of(position))
         self.fusion.attach(self.language_model)
         self.positions.install(self.language_model)
@@ -129,6 +129,9 @@ class GeoproseModel(VisualHalf, GeoprosePreTrainedModel):
         )
         if position_ids is None:
             position_ids = self.positions.build(text, visuals)
+            if self.positions.is_owner and attention_mask is None and past_key_values is None:
+                # Why: without mask and cache, transformers takes a jump of the ids for the border of packed rows.
+                attention_mask = torch.ones_like(text.is_visual_BT, dtype=torch.long)
         outputs = self.fusion(
             self.language_model,
             text,

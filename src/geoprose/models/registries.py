@@ -61,6 +61,7 @@ PACKERS: Registry[type[Packer]] = Registry(
 FUSIONS: Registry[type[Fusion]] = Registry(
     slot="fusion",
     table={
+        "encoder_decoder_prefix": f"{_PARTS}.fusions.encoder_decoder:EncoderDecoderPrefixFusion",
         "gated_cross_attention": f"{_PARTS}.fusions.gated_cross_attention:GatedCrossAttentionFusion",
         "scatter": f"{_PARTS}.fusions.scatter:ScatterFusion",
         "token_ids": f"{_PARTS}.fusions.token_ids:TokenIdsFusion",
@@ -70,7 +71,9 @@ POSITIONS: Registry[type[Positions]] = Registry(
     slot="position",
     table={
         "mrope": f"{_PARTS}.positions.mrope:Mrope",
+        "relative": f"{_PARTS}.positions.relative:Relative",
         "rope1d": f"{_PARTS}.positions.rope1d:Rope1d",
+        "v2pe": f"{_PARTS}.positions.v2pe:V2pe",
         "shared": f"{_PARTS}.positions.shared:SharedPositions",
     },
 )

@@ -11,7 +11,6 @@ from transformers.initialization import no_init_weights
 from typing_extensions import TypeVar
 
 from geoprose.core.errors import ConfigError, ModelError
-from geoprose.models.composite import GeoproseForConditionalGeneration
 from geoprose.processing.image_processor import GeoproseImageProcessor
 from geoprose.processing.processor import GeoproseProcessor
 from geoprose.processing.prompt import IMAGE_MARK
@@ -99,7 +98,7 @@ def build_composite(spec: SystemSpec, options: BuildOptions) -> System:
     config = hf_config(spec, len(tokenizer), image_token_id, _special_ids(tokenizer))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
-        model = _pretrained_model(spec, config) if options.weights else GeoproseForConditionalGeneration(config)
+        model = _pretrained_model(spec, config) if options.weights else kind_of(spec.kind).model_class()(config)
     embedding_std = float(model.get_input_embeddings().weight.detach().float().std())
     model.model.connector.initialise_output_scale(embedding_std)
     processor = build_processor(spec, tokenizer, model.model.num_visual_tokens)
@@ -170,22 +169,25 @@ def _special_ids(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
     return {name: getattr(tokenizer, name) for name in names if getattr(tokenizer, name) is not None}
 
 
-def _pretrained_model(spec: SystemSpec, config: GeoproseConfig) -> GeoproseForConditionalGeneration:
+def _pretrained_model(spec: SystemSpec, config: GeoproseConfig) -> Any:
     # Find both before building either: a missing asset must cost no minute.
     vision_dir = weights_dir(spec.vision_encoder.weights, "vision_encoder")
     language_dir = weights_dir(spec.language_model.weights, "language_model")
     with no_init_weights():
-        model = GeoproseForConditionalGeneration(config)
+        model = kind_of(spec.kind).model_class()(config)
     load_vision_encoder(model, spec.vision_encoder, vision_dir)
     load_language_model(model, spec.language_model, language_dir)
     model.model.connector.apply(model._init_weights)
+    model.model.packer.apply(model._init_weights)
     return model
 
 
-def _generation_config(model: GeoproseForConditionalGeneration, tokenizer: PreTrainedTokenizerBase) -> GenerationConfig:
+def _generation_config(model: Any, tokenizer: PreTrainedTokenizerBase) -> GenerationConfig:
     # Contract: an answer never holds the image token (it would ask for a picture) nor a padding row of the vocabulary.
     vocabulary = model.config.get_text_config().vocab_size
     forbidden = {model.config.image_token_id, *range(len(tokenizer), vocabulary)}
-    return GenerationConfig(
-        do_sample=False, suppress_tokens=sorted(forbidden), max_new_tokens=128, **_special_ids(tokenizer)
-    )
+    values: dict[str, Any] = _special_ids(tokenizer)
+    if model.config.is_encoder_decoder:
+        # Source: T5 starts its answers with the padding token.
+        values["decoder_start_token_id"] = model.config.get_text_config().pad_token_id
+    return GenerationConfig(do_sample=False, suppress_tokens=sorted(forbidden), max_new_tokens=128, **values)

@@ -14,7 +14,6 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 
 from geoprose.core.errors import ConfigError, ModelError, ResourceError
 from geoprose.core.registry import unknown_name_message
-from geoprose.layout.tokens import grid_side
 from geoprose.models.parts.encoders.position_table import resize_position_table
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ def load_vision_encoder(model: GeoproseForConditionalGeneration, spec: VisionEnc
     _compare_configs(spec.config, pretrained.config, "vision_encoder", folder)
     state = {name: rows for name, rows in pretrained.state_dict().items() if not encoder.is_dropped(name)}
     key = encoder.position_table_key().removeprefix("tower.")
-    side = grid_side(encoder.image_size, encoder.patch_size)
+    side = math.isqrt(encoder.num_patches()) * encoder.pool
     table = spec.position_table
     state[key] = resize_position_table(
         state[key], encoder.num_prefix_positions(), side, table.mode, table.align_corners

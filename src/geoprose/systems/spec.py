@@ -11,7 +11,7 @@ from geoprose.layout.tokens import num_visual_tokens
 from geoprose.systems.specs.base import HfValues, OtherPartSpec
 from geoprose.systems.specs.connectors import CompassMlpConnectorSpec, ConnectorSlot
 from geoprose.systems.specs.encoders import VisionEncoderSlot
-from geoprose.systems.specs.merging import FusionSlot, PackerSlot, PlainSpec, PositionSlot
+from geoprose.systems.specs.merging import EncoderDecoderPrefixSpec, FusionSlot, PackerSlot, PlainSpec, PositionSlot
 from geoprose.systems.specs.resolutions import ResolutionSlot
 from geoprose.systems.specs.weights import WeightsSpec
 
@@ -121,7 +121,8 @@ class SystemSpec(BaseSystemSpec):
         if not isinstance(patch_size, int) or isinstance(self.connector, OtherPartSpec) or not is_known:
             return None
         factor = getattr(self.connector, "factor", 1)
-        return num_visual_tokens(self.resolution.image_size, patch_size, factor, self.vision_encoder.pool)
+        is_cropped = bool(self.vision_encoder.extra.get("crop_remainder"))
+        return num_visual_tokens(self.resolution.image_size, patch_size, factor, self.vision_encoder.pool, is_cropped)
 
     def slots(self) -> dict[str, str]:
         """Return the name in each slot."""
@@ -146,3 +147,11 @@ class SystemSpec(BaseSystemSpec):
         """Return the parts as the transformers config holds them."""
         slots = ("vision_encoder", "connector", "packer", "fusion", "position")
         return {slot: getattr(self, slot).as_config() for slot in slots}
+
+
+class EncoderDecoderSpec(SystemSpec):
+    """A composite over an encoder-decoder language model such as T5."""
+
+    kind: Literal["encoder_decoder"] = "encoder_decoder"  # type: ignore[assignment]  # its own tag
+    fusion: FusionSlot = EncoderDecoderPrefixSpec(type="encoder_decoder_prefix")
+    position: PositionSlot = PlainSpec(type="relative")

@@ -165,7 +165,12 @@ def _compare(system: System, reference: Reference, theirs: Any, rows: Sequence[S
     batch, other = batch_of(system, rows, 0), batch_of(system, rows, 1)
     ours = system.model(**batch).logits
     difference = _largest(ours, theirs(**reference.inputs(batch)).logits, _compared(batch))
-    settings: dict[str, Any] = {"do_sample": False, "max_new_tokens": NEW_TOKENS, "eos_token_id": None, "pad_token_id": 0}
+    settings: dict[str, Any] = {
+        "do_sample": False,
+        "max_new_tokens": NEW_TOKENS,
+        "eos_token_id": None,
+        "pad_token_id": 0,
+    }
     suppressed = system.model.generation_config.suppress_tokens
     prompt = {name: value for name, value in batch.items() if name != "decoder_input_ids"}
     start = batch["input_ids"].shape[1]

@@ -149,9 +149,16 @@ class Packer(nn.Module, ABC):
     def forward(self, tokens_NVD: Tensor, layouts: Sequence[VisualLayout]) -> Sequence[Tensor]:
         """Return one (m, D) per visual, in the order of ``layouts``."""
 
+    def init_weights(self) -> None:
+        """Fill the tensors that no ``nn.Linear`` or ``nn.LayerNorm`` owns, where there are any."""
+        return
+
 
 class Fusion(nn.Module, ABC):
     """Owns how visual tokens meet the language model, and therefore how it is called."""
+
+    is_encoder_decoder: ClassVar[bool] = False
+    """True where it works on the encoder of an encoder-decoder language model."""
 
     def __init__(self, text_config: PreTrainedConfig, **options: Any) -> None:
         """Build from the language model's config and flat keyword arguments."""

@@ -68,7 +68,11 @@ class Reference(ABC):
         self.before_load(theirs)
         state = self.key_map(model.config).to_theirs(untied(model))
         missing, unexpected = theirs.load_state_dict(state, strict=False)
-        tied = set(getattr(theirs, "_tied_weights_keys", None) or ()) if getattr(config, "tie_word_embeddings", False) else set()
+        tied = (
+            set(getattr(theirs, "_tied_weights_keys", None) or ())
+            if getattr(config, "tie_word_embeddings", False)
+            else set()
+        )
         really_missing = [name for name in missing if name not in tied and not self.is_absent(name)]
         if really_missing or unexpected:
             raise RuntimeError(f"missing {really_missing[:5]}, unexpected {unexpected[:5]}")

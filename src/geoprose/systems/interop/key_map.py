@@ -106,6 +106,11 @@ class KeyMap:
         self._theirs_only = tuple(Template(text) for text in theirs_only)
         self._ours_only = tuple(Template(text) for text in ours_only)
 
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules, for a key map that adds to them."""
+        return self._rules
+
     def to_theirs(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return our weights in the published layout.
 
