@@ -49,6 +49,8 @@ class LmLoss(StageLoss):
     def loss_sum(self, model: Any, batch: Batch) -> Tensor:
         """Run the backbone once and score its answer positions."""
         inputs = {key: batch[key] for key in _MODEL_INPUTS if batch.get(key) is not None}
+        if model.model.positions.is_owner:
+            inputs.pop("position_ids", None)
         inputs["attention_mask"] = additive_mask(inputs["attention_mask"], _embedding_dtype(model))
         hidden_BTD = model.model(**inputs, use_cache=False).last_hidden_state
         return causal_lm_loss_sum(hidden_BTD, batch["next_ids"], model.lm_head)
