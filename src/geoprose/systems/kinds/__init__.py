@@ -19,6 +19,8 @@ KINDS: Registry[type[SystemKind]] = Registry(
     slot="system_kind",
     table={
         COMPOSITE: "geoprose.systems.kinds.composite:CompositeKind",
+        "dual_encoder": "geoprose.systems.kinds.dual_encoder:DualEncoderKind",
+        "encoder_decoder": "geoprose.systems.kinds.encoder_decoder:EncoderDecoderKind",
     },
 )
 

@@ -1,0 +1,178 @@
+"""A dual-encoder spec to a model and a processor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from tokenizers.processors import TemplateProcessing
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from geoprose.core.errors import ConfigError, ModelError, ResourceError
+from geoprose.core.spec import merge
+from geoprose.models.dual.config import DualEncoderConfig
+from geoprose.models.dual.model import GeoproseDualEncoder
+from geoprose.models.registries import TEXT_TOWERS, VISION_TOWERS
+from geoprose.processing.dual import DualEncoderProcessor
+from geoprose.processing.image_processor import GeoproseImageProcessor
+from geoprose.systems.build import BuildOptions, System
+from geoprose.systems.hf_config import sub_config
+from geoprose.systems.interop import REFERENCES
+from geoprose.systems.pretrained import weights_dir
+from geoprose.systems.specs.dual import DualEncoderSpec
+from geoprose.systems.tiny import tiny_tokenizer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+_TINY = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+_TINY_LENGTH = 40
+
+
+def build_dual_encoder(spec: DualEncoderSpec, options: BuildOptions) -> System[DualEncoderSpec]:
+    """Build a dual encoder; see ``build_system``.
+
+    Raises:
+        ConfigError: If pretrained weights are wanted and the preset names none.
+        ResourceError: If they are not on this machine.
+        ModelError: If they do not fit the preset.
+    """
+    is_tiny = options.scale == "tiny"
+    spec = tiny_dual_spec(spec) if is_tiny else spec
+    tokenizer: Any = tiny_text_tokenizer() if is_tiny else _tokenizer(spec)
+    values = _tiny_ids(tokenizer) if is_tiny else {}
+    config = dual_config(spec, values)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(options.seed)
+        model = GeoproseDualEncoder(config)
+    if options.weights:
+        _load_weights(model, spec)
+        model.freeze_unused()
+    return System(spec, model.to(options.dtype).eval(), dual_processor(spec, tokenizer))
+
+
+def dual_config(spec: DualEncoderSpec, text_values: Mapping[str, Any] | None = None) -> DualEncoderConfig:
+    """Generate the config of a dual encoder.
+
+    Args:
+        spec: The system.
+        text_values: What the tokenizer at hand changes in the text tower's config.
+
+    Raises:
+        ConfigError: If transformers refuses the values of a tower.
+    """
+    vision, text = spec.vision_encoder, spec.text_encoder
+    vision_type = VISION_TOWERS.get(vision.type).model_type
+    text_type = TEXT_TOWERS.get(text.type).model_type
+    vision_values = {**vision.config, "image_size": spec.resolution.image_size}
+    return DualEncoderConfig(
+        vision_config=sub_config(vision_type, vision_values, "vision_encoder"),
+        text_config=sub_config(text_type, {**text.config, **(text_values or {})}, "text_encoder"),
+        vision=vision.as_config(),
+        text=text.as_config(),
+        projection=spec.projection.model_dump(mode="json"),
+        logits=spec.logits.model_dump(mode="json"),
+        system=spec.model_dump(mode="json"),
+    )
+
+
+def dual_processor(spec: DualEncoderSpec, tokenizer: Any) -> DualEncoderProcessor:
+    """Build the processor of a dual encoder."""
+    resolution, text = spec.resolution, spec.text_encoder
+    image_processor = GeoproseImageProcessor(
+        resolution=resolution.as_config(),
+        resample=resolution.resample,
+        image_mean=resolution.image_mean,
+        image_std=resolution.image_std,
+    )
+    return DualEncoderProcessor(
+        image_processor,
+        tokenizer,
+        max_length=text.max_length,
+        padding=text.padding,
+        use_mask=text.use_mask,
+        lowercase=text.lowercase,
+    )
+
+
+def tiny_dual_spec(spec: DualEncoderSpec) -> DualEncoderSpec:
+    """Return the spec with both towers shrunk and no pretrained weights; the tile has four patches along each edge."""
+    values: dict[str, Any] = spec.model_dump(mode="json")
+    for part in (values["vision_encoder"], values["text_encoder"]):
+        part["config"].update(_TINY)
+        part["weights"] = None
+    text = values["text_encoder"]
+    text["config"]["max_position_embeddings"] = text["max_length"] = _TINY_LENGTH
+    if "projection_size" in text["config"]:
+        text["config"]["projection_size"] = _TINY["hidden_size"]
+    if values["projection"]["dim"]:
+        values["projection"]["dim"] = 24
+    values["weights"] = None
+    values["resolution"]["image_size"] = 4 * values["vision_encoder"]["config"]["patch_size"]
+    return DualEncoderSpec.model_validate(merge(values, spec.tiny))
+
+
+def tiny_text_tokenizer() -> PreTrainedTokenizerFast:
+    """Return the byte tokenizer that frames each text, as the tokenizers of text towers do."""
+    tokenizer: Any = tiny_tokenizer()
+    start, end = tokenizer.bos_token, tokenizer.eos_token
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{start} $A {end}", special_tokens=[(start, tokenizer.bos_token_id), (end, tokenizer.eos_token_id)]
+    )
+    tokenizer.padding_side = "right"
+    return tokenizer  # type: ignore[no-any-return]
+
+
+def _tiny_ids(tokenizer: Any) -> dict[str, Any]:
+    names = ("bos_token_id", "eos_token_id", "pad_token_id")
+    return {"vocab_size": len(tokenizer), **{name: getattr(tokenizer, name) for name in names}}
+
+
+def _tokenizer(spec: DualEncoderSpec) -> Any:
+    folder = weights_folder(spec) if spec.weights else weights_dir(spec.text_encoder.weights, "text_encoder")
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, ImportError) as error:
+        raise ResourceError(f"{folder} holds no tokenizer that can be read: {error}") from error
+
+
+def weights_folder(spec: DualEncoderSpec) -> Path:
+    """Return the folder of the weights of both towers.
+
+    Raises:
+        ConfigError: If the preset names none.
+        ResourceError: If they are not on this machine.
+    """
+    if spec.weights is not None and spec.weights.path is not None:
+        # Why not weights_dir: a folder of another layout (open_clip) has no transformers config.
+        folder = Path(spec.weights.path).expanduser()
+        if not folder.is_dir():
+            raise ResourceError(f"weights.path {folder} is no folder.")
+        return folder
+    return weights_dir(spec.weights, "dual encoder")
+
+
+def _load_weights(model: GeoproseDualEncoder, spec: DualEncoderSpec) -> None:
+    if spec.weights is None:
+        for tower, part in ((model.vision, "vision_encoder"), (model.text, "text_encoder")):
+            folder = weights_dir(getattr(spec, part).weights, part)
+            state = type(tower.model).from_pretrained(folder, local_files_only=True, use_safetensors=True).state_dict()
+            _assign(tower.model, state, folder)
+        return
+    layout = spec.weights_layout or spec.reference
+    if layout is None:
+        raise ConfigError(f"{spec.name} names weights but no weights_layout, so their names cannot be read.")
+    reference: Any = REFERENCES.get(layout)()
+    folder = weights_folder(spec)
+    state, _ = reference.key_map(model.config).to_ours(reference.published_state(folder))
+    _assign(model, state, folder)
+
+
+def _assign(module: torch.nn.Module, state: Mapping[str, Tensor], folder: Path) -> None:
+    try:
+        module.load_state_dict(dict(state), strict=True)
+    except RuntimeError as error:
+        raise ModelError(f"The weights in {folder} do not fit the preset: {error}") from error
