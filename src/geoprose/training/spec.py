@@ -34,6 +34,11 @@ class LmLossSpec(Spec):
     type: Literal["lm"] = "lm"
     weight: PositiveFloat = 1.0
 
+    @property
+    def label(self) -> str:
+        """Name in logs and checkpoints."""
+        return self.type
+
 
 class LexicalAlignmentSpec(Spec):
     """Draw visual tokens to the word embeddings of what lies below them."""
@@ -54,6 +59,11 @@ class LexicalAlignmentSpec(Spec):
     values are the vocabulary; empty: every word of the training captions with at least four letters."""
     temperature: PositiveFloat = 0.1
     """Sharpness of the pooling over tokens and of the softmax over words (``captions`` only)."""
+
+    @property
+    def label(self) -> str:
+        """Name in logs and checkpoints; a stage may use both kinds of supervision."""
+        return f"{self.type}_{self.supervision}" if self.supervision == "captions" else self.type
 
 
 LossSpec = Annotated[LmLossSpec | LexicalAlignmentSpec, Field(discriminator="type")]
@@ -194,9 +204,9 @@ class StageSpec(Spec):
             raise ValueError("a stage needs at least one loss and one data source")
         if all(source.share is not None for source in self.data) or sum(s.share or 0.0 for s in self.data) >= 1.0:
             raise ValueError("shares must leave a rest, and one data source without a share to fill it")
-        types = [loss.type for loss in self.losses]
-        if len(set(types)) != len(types):
-            raise ValueError("each loss type may be given once")
+        labels = [loss.label for loss in self.losses]
+        if len(set(labels)) != len(labels):
+            raise ValueError("each loss may be given once")
         return self
 
 

@@ -97,7 +97,7 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
     def loss_parameters(self) -> dict[str, torch.nn.Parameter]:
         """Return what the losses learn beside the model."""
         return {
-            f"{LOSS_PREFIX}{loss.spec.type}.{name}": parameter
+            f"{LOSS_PREFIX}{loss.spec.label}.{name}": parameter
             for loss in self.losses
             for name, parameter in loss.parameters.items()
         }
@@ -124,7 +124,7 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
         for loss, num_items in zip(self.losses, self._num_items, strict=True):
             part = loss.loss_sum(model, inputs) / max(num_items, 1e-9)
             total = total + loss.weight * part
-            name = str(loss.spec.type)
+            name = str(loss.spec.label)
             self._step_parts[name] = self._step_parts.get(name, 0.0) + float(part.detach())
         assert isinstance(total, Tensor)
         self._step_loss += float(total.detach())
