@@ -1,0 +1,128 @@
+"""Forward plus backward of our compositions against the transformers classes, interleaved, with peak memory.
+
+Both run the same float32 weights on the same pictures and text, at a middle size (a few million parameters) where
+Python overhead still shows. Memory is how far it rises in a process of its own for each side; two percent is the
+allocator's noise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from _harness import call_cpu_seconds, finish, interleave, target, versions
+
+MAX_TIME_RATIO, MAX_MEMORY_RATIO = 1.05, 1.02
+SYSTEMS: dict[str, dict[str, Any]] = {
+    "llava-1.5": {
+        "resolution": {"image_size": 168},
+        "vision_encoder": {"config": {"hidden_size": 256, "num_hidden_layers": 6, "num_attention_heads": 8,
+                                      "intermediate_size": 1024}},
+        "language_model": {"config": {"hidden_size": 384, "intermediate_size": 1024, "num_hidden_layers": 6,
+                                      "num_attention_heads": 6, "num_key_value_heads": 6}},
+    },
+    "internvl-2.5": {
+        "resolution": {"image_size": 224},
+        "vision_encoder": {"config": {"hidden_size": 256, "num_hidden_layers": 6, "num_attention_heads": 8,
+                                      "intermediate_size": 1024}},
+        "language_model": {"config": {"hidden_size": 384, "intermediate_size": 1024, "num_hidden_layers": 6,
+                                      "num_attention_heads": 6, "num_key_value_heads": 6}},
+    },
+}  # fmt: skip
+PICTURES = (((336, 336),), ((300, 420),))
+
+
+def build(name: str) -> tuple[Any, Any, Any, Any]:
+    """Return ours, theirs, and the inputs of each."""
+    import torch
+
+    from geoprose.core.spec import merge
+    from geoprose.systems.build import build_system
+    from geoprose.systems.interop import REFERENCES
+    from geoprose.systems.presets import load_preset
+    from geoprose.systems.verify import batch_of
+
+    spec = load_preset(name)
+    larger = spec.model_copy(update={"tiny": merge(spec.tiny, SYSTEMS[name])})
+    system = build_system(larger, scale="tiny", dtype=torch.float32)
+    reference = REFERENCES.get(spec.reference)()
+    batch = batch_of(system, PICTURES)
+    for parameter in system.model.parameters():
+        parameter.requires_grad_(True)
+    return system.model, reference.build(system.model), batch, reference.inputs(batch)
+
+
+def train_pass(model: Any, inputs: Any) -> None:
+    """One forward and backward pass with a loss over all tokens."""
+    model.zero_grad(set_to_none=True)
+    model(**inputs, labels=inputs["input_ids"].clamp_max(200), use_cache=False).loss.backward()
+
+
+def peak_memory_kib(name: str, side: str) -> float:
+    """Peak resident memory of training passes above what was resident before them, in a process of its own."""
+    code = (
+        "import sys; sys.path.insert(0, 'benchmarks'); import composition as c;"
+        f"print(c.measured_passes_kib({name!r}, {side!r}))"
+    )
+    return float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
+
+
+def measured_passes_kib(name: str, side: str) -> float:
+    """Run two passes of one side and return how far the resident memory rose (Linux)."""
+    ours, theirs, our_inputs, their_inputs = build(name)
+    model, inputs = (ours, our_inputs) if side == "ours" else (theirs, their_inputs)
+    Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark: building both must not hide the passes
+    before = _status_kib("VmRSS")
+    for _ in range(2):
+        train_pass(model, inputs)
+    return _status_kib("VmHWM") - before
+
+
+def _status_kib(field: str) -> float:
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
+    return float(line.split()[1])
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="the last line is one JSON object (always on)")
+    parser.add_argument("--runs", type=int, default=15)
+    arguments = parser.parse_args()
+    figures: dict[str, Any] = {}
+    targets = []
+    for name in SYSTEMS:
+        ours, theirs, our_inputs, their_inputs = build(name)
+        seconds = interleave(
+            {
+                "ours": lambda m=ours, i=our_inputs: call_cpu_seconds(lambda: train_pass(m, i)),
+                "theirs": lambda m=theirs, i=their_inputs: call_cpu_seconds(lambda: train_pass(m, i)),
+            },
+            runs=arguments.runs,
+            warmup=2,
+        )
+        memory = {side: peak_memory_kib(name, side) for side in ("ours", "theirs")}
+        figures[name] = {"cpu_s": {k: round(v, 4) for k, v in seconds.items()}, "peak_kib": memory}
+        targets.append(
+            target(f"{name} time over transformers", seconds["ours"] / seconds["theirs"], MAX_TIME_RATIO, True)
+        )
+        targets.append(
+            target(f"{name} memory over transformers", memory["ours"] / memory["theirs"], MAX_MEMORY_RATIO, True)
+        )
+    finish(
+        {
+            "benchmark": "composition",
+            "figures": figures,
+            "ratios": {item["name"]: item["figure"] for item in targets},
+            "sizes": {"runs": arguments.runs, "pictures": PICTURES, "systems": SYSTEMS},
+            "versions": versions("geoprose", "torch", "transformers"),
+            "targets": targets,
+        }
+    )
+
+
+if __name__ == "__main__":
+    main()
