@@ -45,7 +45,7 @@ class AnyresResolution:
         """Return the whole picture first, then the tiles of its grid.
 
         Raises:
-            ProcessingError: If the picture has no pixels, or is so narrow that a grid keeps none of them.
+            ProcessingError: If the picture has no pixels.
         """
         whole = plan_resize(width_px, height_px, "resize", self.image_size)
         sizes = [(rows * self.image_size, columns * self.image_size) for rows, columns in self.grids]
@@ -76,23 +76,18 @@ def select_best_resolution(size_hw: tuple[int, int], candidates_hw: Sequence[tup
         ``select_best_resolution`` of haotian-liu/LLaVA llava/mm_utils.py; transformers has the same.
 
     Raises:
-        ProcessingError: If the picture has no pixels, or is so narrow that no candidate keeps any.
+        ProcessingError: If the picture has no pixels.
     """
     height_px, width_px = size_hw
     if width_px < 1 or height_px < 1:
         raise ProcessingError(f"A picture of {width_px}x{height_px} px has no pixels; give one of at least 1x1 px.")
-    best, best_kept, best_wasted = None, 0, math.inf
+    best, best_kept, best_wasted = candidates_hw[0], -1, 0
     for height, width in candidates_hw:
         scale = min(width / width_px, height / height_px)
         kept = min(int(width_px * scale) * int(height_px * scale), width_px * height_px)
         wasted = width * height - kept
         if kept > best_kept or (kept == best_kept and wasted < best_wasted):
             best, best_kept, best_wasted = (height, width), kept, wasted
-    if best is None or best_kept == 0:
-        raise ProcessingError(
-            f"A picture of {width_px}x{height_px} px is too narrow: fitted into any grid of tiles, none of its pixels "
-            "remain. Crop it or cut it into pieces."
-        )
     return best
 
 

@@ -27,6 +27,7 @@ class Resize:
         scale_y: Rows after divided by rows before.
         antialias: False interpolates between the four nearest pixels per axis, bicubic, on normalised floats, even
             where the picture shrinks (Phi-3-Vision's global view); such a step must be the last.
+        resample: Filter of this step, where it is not the processor's: ``"bilinear"``, ``"bicubic"`` and so on.
     """
 
     width_px: int
@@ -34,6 +35,7 @@ class Resize:
     scale_x: float
     scale_y: float
     antialias: bool = True
+    resample: str | None = None
 
     def forward(self, x: float, y: float) -> tuple[float, float]:
         """Map a point from before the step to after it."""
@@ -48,15 +50,15 @@ class Resize:
 class Pad:
     """Place the picture ``left_px``, ``top_px`` inside a canvas of ``width_px`` by ``height_px``.
 
-    ``fill`` is the canvas's colour: the ``"mean"`` of the normalisation, ``"black"``, ``"white"``, or
-    ``"one"``, the value 1 of 255 (Fuyu).
+    ``fill`` is the canvas's colour: the ``"mean"`` of the normalisation, ``"black"``, ``"white"``,
+    ``"one"``, the value 1 of 255 (Fuyu), or red, green and blue from 0 to 255.
     """
 
     left_px: int
     top_px: int
     width_px: int
     height_px: int
-    fill: Fill = "mean"
+    fill: Fill | tuple[int, ...] = "mean"
 
     def forward(self, x: float, y: float) -> tuple[float, float]:
         """Map a point from before the step to after it."""

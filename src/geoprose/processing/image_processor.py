@@ -27,13 +27,15 @@ from geoprose.processing.visuals import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from geoprose.layout.resize import ResizeHistory, Step
     from geoprose.layout.resolutions import Resolution
     from geoprose.layout.visual import PatchGroups, Plan
+
+    _Statistics = tuple[Sequence[float], Sequence[float]]
 
 RESAMPLERS = {"nearest": Image.Resampling.NEAREST, "bilinear": Image.Resampling.BILINEAR,
               "bicubic": Image.Resampling.BICUBIC, "lanczos": Image.Resampling.LANCZOS}  # fmt: skip
@@ -67,6 +69,13 @@ class GeoproseImageProcessor(BaseImageProcessor):  # type: ignore[misc]  # trans
         if resample not in RESAMPLERS:
             raise ConfigError(f"Unknown resample {resample!r}. Known: {', '.join(RESAMPLERS)}.")
         self.planner  # noqa: B018 - wrong options must fail here, not at the first picture
+
+    def fetch_images(self, image_url_or_urls: Any) -> Any:
+        """Return the pictures, fetched where an address is given (contract of transformers); videos as they are."""
+        if isinstance(image_url_or_urls, list | tuple):
+            return [self.fetch_images(item) for item in image_url_or_urls]
+        is_video = isinstance(image_url_or_urls, Video)
+        return image_url_or_urls if is_video else super().fetch_images(image_url_or_urls)
 
     @property
     def size(self) -> dict[str, int]:
@@ -137,16 +146,22 @@ class GeoproseImageProcessor(BaseImageProcessor):  # type: ignore[misc]  # trans
             "pixel_values": self._pixels(pictures, [plan.tiles for plan in plans]),
             "visual_layouts": np.array([plan.layout for plan in plans], dtype=np.int64),
         }
+        # Views for another encoder may be normalised as that one was trained.
+        statistics: Mapping[str, _Statistics] = getattr(self.planner, "extra_statistics", {})
         for name in plans[0].extra:
-            arrays[name] = self._pixels(pictures, [plan.extra[name] for plan in plans])
+            arrays[name] = self._pixels(pictures, [plan.extra[name] for plan in plans], statistics.get(name))
         is_numpy = return_tensors == "np"
         return BatchFeature({k: v if is_numpy else torch.from_numpy(v) for k, v in arrays.items()})
 
     def _pixels(
-        self, visuals: Sequence[_Frames], histories: Sequence[tuple[ResizeHistory, ...]]
+        self,
+        visuals: Sequence[_Frames],
+        histories: Sequence[tuple[ResizeHistory, ...]],
+        statistics: _Statistics | None = None,
     ) -> NDArray[np.float32]:
+        statistics = statistics or (self.image_mean, self.image_std)
         tiles_per_visual = [
-            np.stack([tile for frame in frames.pictures for tile in self._cut(frame, tiles)])
+            np.stack([tile for frame in frames.pictures for tile in self._cut(frame, tiles, statistics)])
             for frames, tiles in zip(visuals, histories, strict=True)
         ]
         cut: PatchGroups | None = getattr(self.planner, "patches", None)
@@ -154,7 +169,9 @@ class GeoproseImageProcessor(BaseImageProcessor):  # type: ignore[misc]  # trans
             tiles_per_visual = [cut_patches(tiles, cut) for tiles in tiles_per_visual]
         return np.concatenate(tiles_per_visual)
 
-    def _cut(self, picture: Image.Image, tiles: Sequence[ResizeHistory]) -> Iterator[NDArray[np.float32]]:
+    def _cut(
+        self, picture: Image.Image, tiles: Sequence[ResizeHistory], statistics: _Statistics
+    ) -> Iterator[NDArray[np.float32]]:
         # Why remember: the tiles of a picture share their first steps, and resizing it is the dear one.
         done: dict[tuple[Step, ...], Image.Image] = {(): picture}
         for history in tiles:
@@ -162,13 +179,8 @@ class GeoproseImageProcessor(BaseImageProcessor):  # type: ignore[misc]  # trans
             for end in range(1, len(steps) + 1):
                 if steps[:end] not in done:
                     done[steps[:end]] = self._apply(done[steps[: end - 1]], steps[end - 1])
-            pixels_CHW = self._normalised(done[steps])
+            pixels_CHW = _normalised(done[steps], statistics)
             yield pixels_CHW if sampled is None else sample_pixels(pixels_CHW, sampled)
-
-    def _normalised(self, picture: Image.Image) -> NDArray[np.float32]:
-        pixels_HWC = np.asarray(picture, dtype=np.float32) / np.float32(255)
-        mean, std = np.asarray(self.image_mean, np.float32), np.asarray(self.image_std, np.float32)
-        return np.ascontiguousarray(((pixels_HWC - mean) / std).transpose(2, 0, 1))
 
     def _apply(self, picture: Image.Image, step: Step) -> Image.Image:
         if isinstance(step, Pad):
@@ -183,9 +195,11 @@ class GeoproseImageProcessor(BaseImageProcessor):  # type: ignore[misc]  # trans
             return picture.transpose(Image.Transpose.TRANSPOSE)
         if picture.size == (step.width_px, step.height_px):
             return picture
-        return picture.resize((step.width_px, step.height_px), RESAMPLERS[self.resample])
+        return picture.resize((step.width_px, step.height_px), RESAMPLERS[step.resample or self.resample])
 
-    def _colour(self, fill: str) -> tuple[int, ...]:
+    def _colour(self, fill: str | tuple[int, ...]) -> tuple[int, ...]:
+        if isinstance(fill, tuple):
+            return fill
         if fill != "mean":
             return ({"black": 0, "white": 255, "one": 1}[fill],) * 3
         # Source: LLaVA pads with the mean colour, truncated to an integer.
@@ -217,6 +231,12 @@ def _frames(visual: Any) -> _Frames:
             f"{sorted(sizes)}."
         )
     return _Frames(pictures, (*pictures[0].size, len(pictures)))
+
+
+def _normalised(picture: Image.Image, statistics: _Statistics) -> NDArray[np.float32]:
+    pixels_HWC = np.asarray(picture, dtype=np.float32) / np.float32(255)
+    mean, std = (np.asarray(values, np.float32) for values in statistics)
+    return np.ascontiguousarray(((pixels_HWC - mean) / std).transpose(2, 0, 1))
 
 
 def to_rgb(image: Any) -> Image.Image:

@@ -15,6 +15,7 @@ from geoprose.layout.arrangements import ARRANGEMENTS
 from geoprose.layout.visual import VisualLayout
 from geoprose.processing.conditions import ReadsConditions
 from geoprose.processing.prompt import IMAGE_MARK, PromptFormat, Rendered, render
+from geoprose.processing.visuals import Video, flatten_visuals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -208,6 +209,24 @@ class GeoproseProcessor(ReadsConditions, ProcessorMixin):  # type: ignore[misc] 
                 )
             if message.role != "user" and IMAGE_MARK in message.text:
                 raise ProcessingError(f"Only user messages may hold {IMAGE_MARK}; the {message.role} message does.")
+
+    def validate_inputs(self, images: Any = None, text: Any = None, videos: Any = None, **kwargs: Any) -> None:
+        """Check what a call was given; a video counts as one image mark of the text.
+
+        Raises:
+            ProcessingError: If videos come as an argument of their own, which would be ignored.
+            ValueError: If marks and visuals differ in number (contract of transformers).
+        """
+        if videos is not None:
+            raise ProcessingError("Give videos among the images, as Video(frames), in the order of their marks.")
+        if images is not None:
+            images = [v.frames[0] if isinstance(v, Video) and v.frames else v for v in flatten_visuals(images)]
+        super().validate_inputs(images=images, text=text, **kwargs)
+
+    def _process_images(self, images: Any, **kwargs: Any) -> tuple[BatchFeature, list[str]]:
+        # Why not the one of transformers: it counts pictures itself and knows no Video among them.
+        inputs = self.image_processor(images, **kwargs)
+        return inputs, [self.replace_image_token(inputs, index) for index in range(len(inputs["visual_layouts"]))]
 
     def replace_image_token(self, image_inputs: dict[str, Any], image_idx: int, **kwargs: Any) -> str:
         """Return the image tokens that picture ``image_idx`` expands to (contract of transformers and vLLM)."""

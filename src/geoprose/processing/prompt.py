@@ -129,7 +129,7 @@ _TEMPLATE = (
     "{{% macro body(content) -%}}"
     "{{%- if content is string -%}}{{{{- content -}}}}"
     "{{%- else -%}}{{%- for item in content -%}}"
-    "{{%- if item['type'] == 'image' -%}}{{{{- {image} + {image_suffix} -}}}}"
+    "{{%- if item['type'] in ('image', 'video') -%}}{{{{- {image} + {image_suffix} -}}}}"
     "{{%- elif item['type'] == 'text' -%}}{{{{- item['text'] -}}}}{{%- endif -%}}"
     "{{%- endfor -%}}{{%- endif -%}}"
     "{{%- endmacro -%}}"
