@@ -49,7 +49,7 @@ def build_dual_encoder(spec: DualEncoderSpec, options: BuildOptions) -> System[D
         torch.manual_seed(options.seed)
         model = GeoproseDualEncoder(config)
     if options.weights:
-        _load_weights(model, spec)
+        load_dual_weights(model, spec)
         model.freeze_unused()
     return System(spec, model.to(options.dtype).eval(), dual_processor(spec, tokenizer))
 
@@ -155,7 +155,14 @@ def weights_folder(spec: DualEncoderSpec) -> Path:
     return weights_dir(spec.weights, "dual encoder")
 
 
-def _load_weights(model: GeoproseDualEncoder, spec: DualEncoderSpec) -> None:
+def load_dual_weights(model: GeoproseDualEncoder, spec: DualEncoderSpec) -> None:
+    """Put pretrained weights into a dual encoder, strictly.
+
+    Raises:
+        ConfigError: If the preset names none, or not their layout.
+        ResourceError: If they are not on this machine.
+        ModelError: If one is missing, unexpected or of another shape.
+    """
     if spec.weights is None:
         for tower, part in ((model.vision, "vision_encoder"), (model.text, "text_encoder")):
             folder = weights_dir(getattr(spec, part).weights, part)
