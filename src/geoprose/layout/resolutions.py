@@ -62,7 +62,10 @@ RESOLUTIONS: Registry[type[Resolution]] = Registry(
         "dynamic_tiles": "geoprose.layout.dynamic_tiles:DynamicTilesResolution",
         "fixed": "geoprose.layout.resolutions:FixedResolution",
         "fuyu_patches": "geoprose.layout.patch_rows:FuyuPatchesResolution",
+        "hybrid": "geoprose.layout.letterbox:HybridResolution",
+        "letterbox": "geoprose.layout.letterbox:LetterboxResolution",
         "naive_dynamic": "geoprose.layout.naive_dynamic:NaiveDynamicResolution",
         "onevision": "geoprose.layout.onevision:OnevisionResolution",
+        "phi3_hd": "geoprose.layout.phi3_hd:Phi3HdResolution",
     },
 )

@@ -13,7 +13,7 @@ from geoprose.core.registry import Registry
 
 if TYPE_CHECKING:
     from geoprose.models.dual.towers import TextTower, VisionTower
-    from geoprose.models.parts.contracts import Connector, Fusion, Packer, Positions, VisionEncoder
+    from geoprose.models.parts.contracts import Connector, Fusion, ImageHead, Packer, Positions, VisionEncoder
 
 _PARTS = "geoprose.models.parts"
 
@@ -28,6 +28,7 @@ VISION_ENCODERS: Registry[type[VisionEncoder]] = Registry(
         "internvit": f"{_PARTS}.encoders.internvit:InternvitEncoder",
         "patch_linear": f"{_PARTS}.encoders.patch_linear:PatchLinearEncoder",
         "qwen2_vit": f"{_PARTS}.encoders.qwen2_vit:Qwen2VitEncoder",
+        "sam_siglip": f"{_PARTS}.encoders.sam_siglip:SamSiglipEncoder",
         "siglip": f"{_PARTS}.encoders.hf:SiglipEncoder",
         "vq": f"{_PARTS}.encoders.vq:VqEncoder",
     },
@@ -36,12 +37,14 @@ CONNECTORS: Registry[type[Connector]] = Registry(
     slot="connector",
     table={
         "compass_mlp": f"{_PARTS}.connectors.compass:CompassMlpConnector",
+        "hybrid_concat": f"{_PARTS}.connectors.hybrid_concat:HybridConcatConnector",
         "identity": f"{_PARTS}.connectors.identity:IdentityConnector",
         "linear": f"{_PARTS}.connectors.mlp:LinearConnector",
         "mlp": f"{_PARTS}.connectors.mlp:MlpConnector",
         "patch_merger": f"{_PARTS}.connectors.patch_merger:PatchMergerConnector",
         "perceiver": f"{_PARTS}.connectors.perceiver:PerceiverConnector",
         "qformer": f"{_PARTS}.connectors.qformer:QFormerConnector",
+        "separated_mlp": f"{_PARTS}.connectors.separated:SeparatedMlpConnector",
         "unshuffle_mlp": f"{_PARTS}.connectors.unshuffle:UnshuffleMlpConnector",
         "vq_embed": f"{_PARTS}.connectors.vq_embed:VqEmbedConnector",
     },
@@ -55,6 +58,7 @@ PACKERS: Registry[type[Packer]] = Registry(
         "llava_next": f"{_PARTS}.packers.llava_next:LlavaNextPacker",
         "media": f"{_PARTS}.packers.media:MediaPacker",
         "onevision": f"{_PARTS}.packers.onevision:OnevisionPacker",
+        "phi3_hd": f"{_PARTS}.packers.phi3_hd:Phi3HdPacker",
         "rows_newline": f"{_PARTS}.packers.rows:RowsNewlinePacker",
     },
 )
@@ -93,5 +97,12 @@ VISION_TOWERS: Registry[type[VisionTower]] = Registry(
         "dinov2": f"{_TOWERS}:Dinov2Tower",
         "siglip": f"{_TOWERS}:SiglipVisionTower",
         "vit": f"{_TOWERS}:VitTower",
+    },
+)
+IMAGE_HEADS: Registry[type[ImageHead]] = Registry(
+    slot="image_head",
+    table={
+        "code_mlp": f"{_PARTS}.heads.code_mlp:CodeMlpHead",
+        "token_codes": f"{_PARTS}.heads.token_codes:TokenCodesHead",
     },
 )

@@ -18,6 +18,8 @@ REFERENCES: Registry[type[Reference]] = Registry(
         "blip2": "geoprose.systems.interop.blip2:Blip2Reference",
         "instructblip": "geoprose.systems.interop.blip2:InstructBlipReference",
         "clip": "geoprose.systems.interop.dual_encoder:ClipReference",
+        "deepseek_vl": "geoprose.systems.interop.deepseek_vl:DeepseekVlReference",
+        "deepseek_vl_hybrid": "geoprose.systems.interop.deepseek_vl:DeepseekVlHybridReference",
         "fuyu": "geoprose.systems.interop.fuyu:FuyuReference",
         "idefics": "geoprose.systems.interop.idefics:IdeficsReference",
         "internvl": "geoprose.systems.interop.internvl:InternvlReference",

@@ -87,14 +87,33 @@ class QFormerConnectorSpec(PartSpec):
         return self.model_dump(mode="json", exclude={"type", "tokenizer"})
 
 
+class HybridConcatConnectorSpec(PartSpec):
+    """Two encoders of one grid, each projected to half the width (DeepSeek-VL 7B)."""
+
+    high_size: PositiveInt = 1024
+    """Channels of the high-resolution encoder."""
+    activation: str = "gelu"
+
+
+class SeparatedMlpConnectorSpec(PartSpec):
+    """The unshuffle MLP, with two separators in front of it (Phi-3-Vision)."""
+
+    factor: PositiveInt = 2
+    depth: PositiveInt = 2
+    activation: str = "gelu"
+    order: Literal["dyx_c", "c_dyx", "raster4"] = "dyx_c"
+
+
 SPECS: dict[str, type[PartSpec]] = {
     **deep_fusion.CONNECTOR_SPECS,
     "compass_mlp": CompassMlpConnectorSpec,
+    "hybrid_concat": HybridConcatConnectorSpec,
     "identity": IdentityConnectorSpec,
     "linear": LinearConnectorSpec,
     "mlp": MlpConnectorSpec,
     "patch_merger": PatchMergerConnectorSpec,
     "qformer": QFormerConnectorSpec,
+    "separated_mlp": SeparatedMlpConnectorSpec,
     "unshuffle_mlp": UnshuffleMlpConnectorSpec,
     "vq_embed": VqEmbedConnectorSpec,
 }

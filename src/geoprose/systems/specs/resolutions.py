@@ -49,6 +49,21 @@ class FuyuPatchesResolutionSpec(ResolutionSpec):
     max_height_px: PositiveInt = 1080
 
 
+class LetterboxResolutionSpec(ResolutionSpec):
+    """One tile: the longer edge brought to size, the rest filled (DeepSeek-VL)."""
+
+    min_side_px: PositiveInt = 14
+
+
+class HybridResolutionSpec(LetterboxResolutionSpec):
+    """A large tile for one encoder, and the same tile made small for the other (DeepSeek-VL 7B)."""
+
+    high_res_size: PositiveInt = 1024
+    """Side of the large tile, pixels."""
+    high_res_mean: tuple[float, float, float] = (0.48145466, 0.4578275, 0.40821073)
+    high_res_std: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711)
+
+
 class NaiveDynamicResolutionSpec(ResolutionSpec):
     """The picture at its own size, edges rounded to whole tokens (Qwen2-VL)."""
 
@@ -75,6 +90,13 @@ class AnyresResolutionSpec(ResolutionSpec):
         return {key: value for key, value in values.items() if value is not None}
 
 
+class Phi3HdResolutionSpec(ResolutionSpec):
+    """A canvas of tiles, and the same canvas small (Phi-3-Vision)."""
+
+    max_tiles: PositiveInt = 16
+    """Most tiles, the small view not counted."""
+
+
 class OtherResolutionSpec(ResolutionSpec):
     """A resolution without a spec of its own."""
 
@@ -89,9 +111,12 @@ SPECS: dict[str, type[PartSpec]] = {
     "anyres": AnyresResolutionSpec,
     "dynamic_tiles": DynamicTilesResolutionSpec,
     "fixed": FixedResolutionSpec,
+    "hybrid": HybridResolutionSpec,
+    "letterbox": LetterboxResolutionSpec,
     "naive_dynamic": NaiveDynamicResolutionSpec,
     "fuyu_patches": FuyuPatchesResolutionSpec,
     "onevision": AnyresResolutionSpec,
+    "phi3_hd": Phi3HdResolutionSpec,
 }
 
 if TYPE_CHECKING:
