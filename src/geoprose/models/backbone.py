@@ -127,6 +127,7 @@ class GeoproseModel(VisualHalf, GeoprosePreTrainedModel):
             past_key_values.get_seq_length() if past_key_values is not None else 0,
             state_of(past_key_values),
         )
+        self.merge_branches(text, input_ids, inputs)
         if position_ids is None:
             position_ids = self.positions.build(text, visuals)
             if self.positions.is_owner and attention_mask is None and past_key_values is None:

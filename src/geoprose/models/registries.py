@@ -26,10 +26,13 @@ VISION_ENCODERS: Registry[type[VisionEncoder]] = Registry(
         "eva_clip": f"{_PARTS}.encoders.eva_clip:EvaClipEncoder",
         "imagebind": f"{_PARTS}.encoders.imagebind:ImageBindEncoder",
         "internvit": f"{_PARTS}.encoders.internvit:InternvitEncoder",
+        "multi_scale": f"{_PARTS}.encoders.multi_scale:MultiScaleEncoder",
+        "nfnet": f"{_PARTS}.encoders.nfnet:NfnetEncoder",
         "patch_linear": f"{_PARTS}.encoders.patch_linear:PatchLinearEncoder",
         "qwen2_vit": f"{_PARTS}.encoders.qwen2_vit:Qwen2VitEncoder",
         "sam_siglip": f"{_PARTS}.encoders.sam_siglip:SamSiglipEncoder",
         "siglip": f"{_PARTS}.encoders.hf:SiglipEncoder",
+        "siglip2": f"{_PARTS}.encoders.siglip2:Siglip2Encoder",
         "vq": f"{_PARTS}.encoders.vq:VqEncoder",
     },
 )

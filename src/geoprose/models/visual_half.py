@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from geoprose.core.errors import ProcessingError
+from geoprose.core.errors import ConfigError, ProcessingError
+from geoprose.models.branches import Branches, Pictures
 from geoprose.models.config import GeoproseConfig  # noqa: TC001 - transformers reads the annotations of models
-from geoprose.models.inputs import SOURCES, VisualInputs, Visuals
-from geoprose.models.parts.contracts import Connector, Packer, VisionEncoder  # noqa: TC001 - likewise
-from geoprose.models.registries import CONNECTORS, PACKERS, VISION_ENCODERS
+from geoprose.models.inputs import SOURCES, TextInputs, VisualInputs, Visuals
+from geoprose.models.parts.contracts import Connector, Fusion, Packer, VisionEncoder  # noqa: TC001 - likewise
+from geoprose.models.registries import CONNECTORS, FUSIONS, PACKERS, VISION_ENCODERS
 
 
 def options_of(part: dict[str, Any]) -> dict[str, Any]:
@@ -31,12 +32,15 @@ class VisualHalf:
         vision_encoder: Pixels to patch features.
         connector: Patch features to visual tokens.
         packer: Visual tokens of tiles to one run per visual.
+        branches: Further modalities; None without any.
     """
 
     config: GeoproseConfig
     vision_encoder: VisionEncoder
     connector: Connector
     packer: Packer
+    fusion: Fusion
+    branches: Branches | None
     get_input_embeddings: Any
 
     def build_visual_half(self, config: GeoproseConfig) -> None:
@@ -50,6 +54,48 @@ class VisualHalf:
         self.connector = connector_class(self.vision_encoder.hidden_size, width, **options_of(config.connector))
         packer = config.merging()[0]
         self.packer = PACKERS.get(packer["type"])(width, **options_of(packer))
+        self.branches = Branches(config.branches, width, self.pictures) if config.branches else None
+
+    def build_fusion(self, config: GeoproseConfig, is_encoder_decoder: bool) -> Fusion:
+        """Build the fusion.
+
+        Raises:
+            ConfigError: If it is made for the other kind of language model.
+        """
+        fusion = config.merging()[1]
+        fusion_class = FUSIONS.get(fusion["type"])
+        text_config = config.get_text_config()
+        if (
+            fusion_class.is_encoder_decoder != is_encoder_decoder
+            or text_config.is_encoder_decoder != is_encoder_decoder
+        ):
+            kinds = {True: "an encoder-decoder", False: "a decoder-only"}
+            raise ConfigError(
+                f"This class needs {kinds[is_encoder_decoder]} language model and a fusion made for it; "
+                f"{text_config.model_type} is {kinds[text_config.is_encoder_decoder]} one and {fusion['type']} is for "
+                f"{kinds[fusion_class.is_encoder_decoder]} one. T5 goes with kind encoder_decoder and fusion "
+                "encoder_decoder_prefix."
+            )
+        return fusion_class(text_config, **options_of(fusion))
+
+    @property
+    def pictures(self) -> Pictures:
+        """The parts that pictures go through; branches may share them."""
+        return Pictures(self.vision_encoder, self.connector)
+
+    def merge_branches(self, text: TextInputs, input_ids: Tensor | None, inputs: VisualInputs) -> None:
+        """Write the tokens of further modalities into the embeddings of ``text``; does nothing without branches.
+
+        Raises:
+            ProcessingError: If inputs and placeholders do not match, or there is no branch for an input.
+        """
+        values = inputs.take_modalities()
+        if self.branches is None and values:
+            raise ProcessingError(f"This system reads pictures and text only; it has no branch for {', '.join(values)}.")
+        if self.branches is not None and (values or text.past_length == 0):
+            embed = self.get_input_embeddings()
+            tokens = self.branches.tokens(values, input_ids, text.embeds_BTD, embed, self.pictures)
+            text.embeds_BTD = self.fusion.merge_branches(text, tokens)
 
     @property
     def num_visual_tokens(self) -> int:

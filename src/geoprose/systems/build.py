@@ -15,6 +15,7 @@ from geoprose.processing.image_processor import GeoproseImageProcessor
 from geoprose.processing.processor import GeoproseProcessor
 from geoprose.processing.prompt import IMAGE_MARK
 from geoprose.systems import auto as _auto  # noqa: F401 - registers the Auto classes
+from geoprose.systems.code_tokens import add_tokens, code_ids, name_tokens
 from geoprose.systems.hf_config import hf_config
 from geoprose.systems.kinds import kind_of
 from geoprose.systems.presets import load_preset
@@ -95,7 +96,7 @@ def build_composite(spec: SystemSpec, options: BuildOptions) -> System:
     tokenizer: Any = tiny_tokenizer(spec.prompt) if is_tiny else load_tokenizer(spec.language_model)
     tokenizer = prepare_tokenizer(tokenizer, spec)
     image_token_id = tokenizer.convert_tokens_to_ids(spec.prompt.image_token)
-    config = hf_config(spec, len(tokenizer), image_token_id, _special_ids(tokenizer))
+    config = name_tokens(hf_config(spec, len(tokenizer), image_token_id, _special_ids(tokenizer)), tokenizer)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         model = _pretrained_model(spec, config) if options.weights else kind_of(spec.kind).model_class()(config)
@@ -154,6 +155,7 @@ def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase, spec: SystemSpec) -> P
     for token in dict.fromkeys([IMAGE_MARK, spec.prompt.image_token]):
         if tokenizer.convert_tokens_to_ids(token) in (None, tokenizer.unk_token_id):
             tokenizer.add_special_tokens({"extra_special_tokens": [token]}, replace_extra_special_tokens=False)
+    add_tokens(tokenizer, spec)
     stop = spec.prompt.assistant_stop
     if len(tokenizer.encode(stop, add_special_tokens=False)) != 1:
         raise ModelError(f"The tokenizer has no single token {stop!r}, which prompt.assistant_stop names.")
@@ -185,7 +187,8 @@ def _pretrained_model(spec: SystemSpec, config: GeoproseConfig) -> Any:
 def _generation_config(model: Any, tokenizer: PreTrainedTokenizerBase) -> GenerationConfig:
     # Contract: an answer never holds the image token (it would ask for a picture) nor a padding row of the vocabulary.
     vocabulary = model.config.get_text_config().vocab_size
-    forbidden = {model.config.image_token_id, *range(len(tokenizer), vocabulary)}
+    # Nor a code of a picture: text that holds one is half a picture.
+    forbidden = {model.config.image_token_id, *range(len(tokenizer), vocabulary), *code_ids(model.config)}
     values: dict[str, Any] = _special_ids(tokenizer)
     if model.config.is_encoder_decoder:
         # Source: T5 starts its answers with the padding token.

@@ -36,10 +36,11 @@ def hf_config(spec: SystemSpec, num_tokens: int, image_token_id: int, special_id
     """
     encoder_class = VISION_ENCODERS.get(spec.vision_encoder.type)
     vision_values = {**spec.vision_encoder.config, "image_size": spec.resolution.image_size}
+    vision_type = str(vision_values.pop("model_type", encoder_class.model_type))
     text_values = {**spec.language_model.config, **special_ids}
     text_values["vocab_size"] = padded_vocabulary(max(num_tokens, image_token_id + 1))
     config: GeoproseConfig = kind_of(spec.kind).config_class()(
-        vision_config=sub_config(encoder_class.model_type, vision_values, "vision_encoder"),
+        vision_config=sub_config(vision_type, vision_values, "vision_encoder"),
         text_config=sub_config(spec.language_model.type, text_values, "language_model"),
         **spec.config_values(),
         image_token_id=image_token_id,

@@ -223,6 +223,6 @@ def _read(path: Path) -> Iterator[tuple[str, Tensor]]:
 
 def _saved_state(model: Any) -> Iterator[tuple[str, Tensor]]:
     for key, value in model.state_dict().items():
-        # Contract: a tied head is not saved; tie_weights restores it.
-        if not (model.config.tie_word_embeddings and key == "lm_head.weight"):
+        # Contract: a tied weight (a head, the tables of T5) is not saved; tie_weights restores it.
+        if key not in model.all_tied_weights_keys:
             yield key, value

@@ -11,6 +11,7 @@ from geoprose.layout.tokens import num_visual_tokens
 from geoprose.systems.specs.base import HfValues, OtherPartSpec
 from geoprose.systems.specs.connectors import CompassMlpConnectorSpec, ConnectorSlot
 from geoprose.systems.specs.encoders import VisionEncoderSlot
+from geoprose.systems.specs.heads import ImageHeadSlot
 from geoprose.systems.specs.merging import EncoderDecoderPrefixSpec, FusionSlot, PackerSlot, PlainSpec, PositionSlot
 from geoprose.systems.specs.resolutions import ResolutionSlot
 from geoprose.systems.specs.weights import WeightsSpec
@@ -98,6 +99,8 @@ class SystemSpec(BaseSystemSpec):
     fusion: FusionSlot = PlainSpec(type="scatter")
     position: PositionSlot = PlainSpec(type="rope1d")
     language_model: LanguageModelSpec
+    image_head: ImageHeadSlot | None = None
+    """How the system writes pictures, where it can."""
     prompt: PromptSpec
     box_format: str = "geoprose"
     """Name of the box codec that answers are written in."""
@@ -146,7 +149,8 @@ class SystemSpec(BaseSystemSpec):
     def config_values(self) -> dict[str, Any]:
         """Return the parts as the transformers config holds them."""
         slots = ("vision_encoder", "connector", "packer", "fusion", "position")
-        return {slot: getattr(self, slot).as_config() for slot in slots}
+        heads = {} if self.image_head is None else {"image_head": self.image_head.as_config()}
+        return {slot: getattr(self, slot).as_config() for slot in slots} | heads
 
 
 class EncoderDecoderSpec(SystemSpec):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import CONFIG_MAPPING, PreTrainedTokenizerFast
 
 from geoprose.core.spec import merge
 from geoprose.processing.prompt import IMAGE_MARK
-from geoprose.systems.spec import PromptSpec, SystemSpec
+
+if TYPE_CHECKING:
+    from geoprose.systems.spec import PromptSpec, SystemSpec
 
 _SPECIAL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<s>", "</s>", IMAGE_MARK)
 _CONTROLS = ("image_token", "image_start", "image_end", "image_row", "assistant_stop")
@@ -50,7 +52,7 @@ def tiny_spec(spec: SystemSpec) -> SystemSpec:
     values["resolution"]["image_size"] = 4 * factor * encoder["pool"] * tower.get("patch_size", 14)
     if values["connector"].get("position_grid"):
         values["connector"]["position_grid"] = 4
-    return SystemSpec.model_validate(merge(values, spec.tiny))
+    return type(spec).model_validate(merge(values, spec.tiny))
 
 
 def _under_its_names(model_type: str, values: dict[str, Any]) -> dict[str, Any]:

@@ -13,9 +13,8 @@ import torch
 from PIL import Image
 
 from geoprose.core.errors import ConfigError
-from geoprose.core.types import Message
-from geoprose.processing.prompt import IMAGE_MARK
 from geoprose.processing.visuals import Video
+from geoprose.systems.batch import prepare_batch
 from geoprose.systems.build import System, build_system
 from geoprose.systems.interop import REFERENCES
 from geoprose.systems.kinds import kind_of
@@ -133,25 +132,11 @@ def scrambled_system(name: str, seed: int = 0) -> System[Any]:
 def batch_of(system: System, rows: Sequence[Sizes], seed: int = 0) -> dict[str, Tensor]:
     """Return what our processor makes of noise pictures of these sizes with a question each, padded on the left."""
     rng = np.random.default_rng(seed)
-    processor = system.processor
     pictures = [[_noise(rng, *size) for size in row] for row in rows]
-    prompts = []
-    for number, row in enumerate(rows):
-        plans = processor.image_processor.plan_sample(row)
-        marks = (IMAGE_MARK + processor.prompt_format.image_suffix) * len(row)
-        message = Message("user", marks + "Where?" * (number + 1))
-        prompts.append(processor.encode_prompt([message], [processor.image_segments(plan.layout) for plan in plans]))
-    batch: dict[str, Tensor] = dict(processor.pad_prompts(prompts))
-    if processor.condition_tokenizer is not None:
-        questions = ["Where?" * (number + 1) for number in range(len(rows))]
-        tiles = [sum(processor.num_tiles(*size) for size in row) for row in rows]
-        batch |= processor.encode_conditions(questions, tiles)
-    if any(pictures):
-        batch |= processor.image_processor(pictures, return_tensors="pt")
+    batch = prepare_batch(system, [(row, "Where?" * (number + 1)) for number, row in enumerate(pictures)])
     if system.model.config.is_encoder_decoder:
         batch["decoder_input_ids"] = torch.arange(len(rows) * NEW_TOKENS).reshape(len(rows), NEW_TOKENS)
-    dtype = system.model.dtype
-    return {k: v.to(dtype) if v.is_floating_point() else v for k, v in batch.items()}
+    return batch
 
 
 def _noise(rng: np.random.Generator, width: int, height: int, frames: int | None = None) -> Image.Image | Video:
@@ -164,7 +149,8 @@ def _noise(rng: np.random.Generator, width: int, height: int, frames: int | None
 def _compare(system: System, reference: Reference, theirs: Any, rows: Sequence[Sizes]) -> CaseResult:
     batch, other = batch_of(system, rows, 0), batch_of(system, rows, 1)
     ours = system.model(**batch).logits
-    difference = _largest(ours, theirs(**reference.inputs(batch)).logits, _compared(batch))
+    compared = reference.comparable(ours, system.model.config)
+    difference = _largest(compared, theirs(**reference.inputs(batch)).logits, _compared(batch))
     settings: dict[str, Any] = {
         "do_sample": False,
         "max_new_tokens": NEW_TOKENS,
@@ -205,7 +191,8 @@ def _control(system: System, reference: Reference, theirs: Any, batch: Mapping[s
     weight.copy_(original.flip(-1))
     try:
         inputs = reference.inputs(batch)
-        return _largest(system.model(**batch).logits, theirs(**inputs).logits, _compared(batch))
+        ours = reference.comparable(system.model(**batch).logits, system.model.config)
+        return _largest(ours, theirs(**inputs).logits, _compared(batch))
     finally:
         weight.copy_(original)
 

@@ -6,6 +6,7 @@ D language-model width, B batch, T text length.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from transformers.modeling_outputs import BaseModelOutputWithPast
 
     from geoprose.layout.visual import VisualLayout
-    from geoprose.models.inputs import TextInputs, VisualInputs, Visuals
+    from geoprose.models.inputs import BranchTokens, TextInputs, VisualInputs, Visuals
 
 
 class VisionEncoder(nn.Module, ABC):
@@ -32,9 +33,11 @@ class VisionEncoder(nn.Module, ABC):
         patch_size: Side of a patch, pixels.
         image_size: Side of the tile the position table is made for, pixels.
         pool: Patches are averaged over ``pool * pool`` before they leave.
+        tower_path: Path of the submodule that is the pretrained model.
     """
 
     model_type: ClassVar[str]
+    tower_path: ClassVar[str] = "tower"
     hidden_size: int
     patch_size: int
     image_size: int
@@ -91,6 +94,10 @@ class VisionEncoder(nn.Module, ABC):
     @abstractmethod
     def position_table_key(self) -> str:
         """Return the state-dict key of the position table."""
+
+    def position_table_side(self) -> int:
+        """Return the side of the grid that the position table is made for."""
+        return math.isqrt(self.num_patches()) * self.pool
 
     @abstractmethod
     def num_prefix_positions(self) -> int:
@@ -167,6 +174,25 @@ class Fusion(nn.Module, ABC):
     def attach(self, language_model: nn.Module) -> None:
         """Change the language model once, right after it is built."""
 
+    def merge_branches(self, text: TextInputs, branches: Sequence[BranchTokens]) -> Tensor:
+        """Return the embeddings (B, T, D) with the tokens of further modalities over their own placeholders.
+
+        Raises:
+            ProcessingError: If placeholders and tokens of a modality differ in number.
+        """
+        embeds_BTD = text.embeds_BTD
+        for branch in branches:
+            tokens_MD = branch.tokens_NVD.flatten(0, 1).to(embeds_BTD.device, embeds_BTD.dtype)
+            num_placeholders = int(branch.is_placeholder_BT.sum())
+            if num_placeholders != len(tokens_MD):
+                raise ProcessingError(
+                    f"The token ids hold {num_placeholders} placeholders of {branch.modality} but the "
+                    f"{len(branch.tokens_NVD)} inputs gave {len(tokens_MD)} tokens. Mark every input once in the text, "
+                    "give all inputs of the batch in order, and do not truncate inside one."
+                )
+            embeds_BTD = embeds_BTD.masked_scatter(branch.is_placeholder_BT.unsqueeze(-1), tokens_MD)
+        return embeds_BTD
+
     @abstractmethod
     def forward(
         self, language_model: nn.Module, text: TextInputs, visuals: Visuals | None, **lm_inputs: Any
@@ -193,3 +219,36 @@ class Positions(ABC):
     @abstractmethod
     def build(self, text: TextInputs, visuals: Visuals | None) -> Tensor | None:
         """Return position ids (B, T) or (3, B, T), or None for the language model's own 0, 1, 2, ..."""
+
+
+class ImageHead(nn.Module, ABC):
+    """Writes a picture as a grid of codes, one after the other, and turns codes into pixels."""
+
+    def __init__(self, width: int, **options: Any) -> None:
+        """Build for hidden states of width D from flat keyword arguments."""
+        super().__init__()
+
+    @abstractmethod
+    def scores(self, model: Any, hidden_BD: Tensor) -> Tensor:
+        """Return how likely each code comes next (B, codes), before the softmax.
+
+        Args:
+            model: The composite that this head belongs to.
+            hidden_BD: Last hidden state behind the last token.
+        """
+
+    @abstractmethod
+    def embed(self, model: Any, codes_B: Tensor) -> Tensor:
+        """Return the vectors (B, D) that the language model reads for codes it wrote."""
+
+    @abstractmethod
+    def decode(self, model: Any, codes_NHW: Tensor) -> Tensor:
+        """Return pixels (N, C, H, W), normalised as the tokenizer was trained.
+
+        Raises:
+            ConfigError: If the tokenizer only encodes.
+        """
+
+    def row_end(self, model: Any) -> int | None:
+        """Return the token id that ends a row of codes, where the system has one."""
+        return None

@@ -83,6 +83,10 @@ class Reference(ABC):
         """Change the transformers model where it does not hold apart what the published weights hold apart."""
         return
 
+    def comparable(self, logits: Tensor, ours: GeoproseConfig) -> Tensor:
+        """Return our logits with what the transformers class does to them behind its head."""
+        return logits
+
     def is_absent(self, name: str) -> bool:
         """Tell whether a weight of theirs plays no part in the outputs that are compared."""
         return False

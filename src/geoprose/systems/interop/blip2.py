@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from torch import nn
 from transformers import Blip2Config, InstructBlipConfig
 
 from geoprose.systems.interop.base import Reference, part_config
@@ -28,7 +29,7 @@ _QFORMER_NAMES = {
     "max_positions": "max_position_embeddings",
 }
 # Where the layers of a language model hang in the class with a head: OPT wraps its decoder once more.
-_LANGUAGE_PREFIX = {"opt": "language_model.model.decoder"}
+_LANGUAGE_PREFIX = {"opt": "language_model.model.decoder", "t5": "language_model"}
 
 
 class Blip2Reference(Reference):
@@ -46,8 +47,8 @@ class Blip2Reference(Reference):
                 Rename("model.connector.query_tokens", "query_tokens"),
                 *self._qformer_rules(),
                 Rename("model.connector.projection.{rest}", "language_projection.{rest}"),
-                Rename("model.language_model.{rest}", f"{language}.{{rest}}"),
                 Rename("lm_head.{rest}", "language_model.lm_head.{rest}"),
+                Rename("model.language_model.{rest}", f"{language}.{{rest}}"),
             ]
         )
 
@@ -57,6 +58,16 @@ class Blip2Reference(Reference):
     def config(self, ours: GeoproseConfig) -> PreTrainedConfig:
         """Return the config of the transformers class that says the same."""
         return Blip2Config(**self._config_values(ours))
+
+    def before_load(self, theirs: Any) -> None:
+        """Give T5 1.1 and Flan-T5 the head of their own that they are published with."""
+        language = theirs.language_model
+        if getattr(language.config, "scale_decoder_outputs", True):
+            return
+        # Why: a T5 config of transformers 5 always ties, and leaves it to the checkpoint to undo that.
+        language.lm_head.weight = nn.Parameter(language.lm_head.weight.detach().clone())
+        language.config.tie_word_embeddings = False
+        theirs.all_tied_weights_keys = {}
 
     def is_absent(self, name: str) -> bool:
         """Tell whether a weight of theirs plays no part: the head of OPT is the word embedding."""

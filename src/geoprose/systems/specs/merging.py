@@ -70,6 +70,7 @@ PACKER_SPECS: dict[str, type[PartSpec]] = {
     "internvl": PlainSpec,
     "llava_next": PlainSpec,
     "onevision": OnevisionPackerSpec,
+    "phi3_hd": PlainSpec,
     "rows_newline": PlainSpec,
 }
 FUSION_SPECS: dict[str, type[PartSpec]] = {
