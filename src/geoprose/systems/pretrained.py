@@ -91,12 +91,12 @@ def load_vision_encoder(model: GeoproseForConditionalGeneration, spec: VisionEnc
         ModelError: If a weight is missing or has another shape, or the configs contradict.
     """
     encoder = model.model.vision_encoder
-    tower: Any = encoder.get_submodule("tower")
+    tower: Any = encoder.get_submodule(encoder.tower_path)
     pretrained = _from_pretrained(type(tower), folder, "vision_encoder")
     _compare_configs(spec.config, pretrained.config, "vision_encoder", folder)
     state = {name: rows for name, rows in pretrained.state_dict().items() if not encoder.is_dropped(name)}
-    key = encoder.position_table_key().removeprefix("tower.")
-    side = math.isqrt(encoder.num_patches()) * encoder.pool
+    key = encoder.position_table_key().removeprefix(f"{encoder.tower_path}.")
+    side = encoder.position_table_side()
     table = spec.position_table
     state[key] = resize_position_table(
         state[key], encoder.num_prefix_positions(), side, table.mode, table.align_corners

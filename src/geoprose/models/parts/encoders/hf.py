@@ -125,12 +125,16 @@ class HfEncoder(VisionEncoder):
         """Return patch features (N, P, E) in raster order; pixels are cast to the encoder's dtype."""
         pixels = pixel_values_NCHW.to(dtype=self.tower.dtype)
         if not self._layers:
-            tokens = self.tower(pixels).last_hidden_state
+            tokens = self._run(pixels).last_hidden_state
         else:
-            hidden_states = self.tower(pixels, output_hidden_states=True).hidden_states
+            hidden_states = self._run(pixels, output_hidden_states=True).hidden_states
             tokens = torch.cat([self._normed(hidden_states[layer]) for layer in self._layers], dim=-1)
         patches = tokens[:, self._num_prefix :]
         return patches if self.pool == 1 else self._average(patches)
+
+    def _run(self, pixels_NCHW: Tensor, **kwargs: Any) -> Any:
+        """Return the outputs of the tower; overridden where it takes something else than pixels."""
+        return self.tower(pixels_NCHW, **kwargs)
 
     def _normed(self, hidden: Tensor) -> Tensor:
         return self.tower.get_submodule(self._final_norm)(hidden) if self.has_final_norm else hidden
