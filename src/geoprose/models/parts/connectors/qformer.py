@@ -154,6 +154,13 @@ class QFormerConnector(Connector):
         hidden: Tensor = outputs.last_hidden_state[:, :num_queries]
         return hidden
 
+    def read_picture(self, features_NPE: Tensor) -> Tensor:
+        """Return the queries after the last layer (N, Q, H) when they see the picture and no word."""
+        queries_NQH = self.query_tokens.expand(len(features_NPE), -1, -1)
+        outputs = self.body(query_embeds=queries_NQH, encoder_hidden_states=features_NPE)
+        hidden: Tensor = outputs.last_hidden_state
+        return hidden
+
     def read_text(self, ids_NT: Tensor, mask_NT: Tensor | None = None) -> Tensor:
         """Return the words alone after the last layer (N, T, H); they see neither queries nor a picture.
 
