@@ -10,6 +10,7 @@ import torch
 from geoprose.core.errors import DataError
 from geoprose.inference import features as module
 from geoprose.inference.features import FeatureCache, image_key, open_picture
+from geoprose.models.inputs import VisualInputs
 from tests.fixtures.systems import picture, pixels_of, tiny_system
 
 if TYPE_CHECKING:
@@ -19,27 +20,28 @@ if TYPE_CHECKING:
 def test_features_equal_the_encoder_and_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     system = tiny_system(dtype=torch.float32)
     calls: list[int] = []
-    encode = system.model.model.encode_images
+    encode = system.model.model.vision_encoder.encode
 
-    def counted(pixels: torch.Tensor) -> torch.Tensor:
-        calls.append(pixels.shape[0])
-        return encode(pixels)
+    def counted(inputs: VisualInputs) -> torch.Tensor:
+        calls.append(inputs.pixel_values.shape[0])
+        return encode(inputs)
 
-    monkeypatch.setattr(system.model.model, "encode_images", counted)
+    monkeypatch.setattr(system.model.model.vision_encoder, "encode", counted)
     cache = FeatureCache(system)
-    first = cache.get([picture(0), picture(1), picture(0)])
-    again = cache.get([picture(1), picture(0)])
+    first = cache.get([[picture(0), picture(1)], [picture(0)]])
+    again = cache.get([[picture(1), picture(0)]])
     with torch.no_grad():
-        expected = encode(pixels_of(system, 0, 1))
+        expected = encode(VisualInputs(pixel_values=pixels_of(system, 0, 1)))
     assert calls == [2]
-    torch.testing.assert_close(first, expected[[0, 1, 0]])
-    torch.testing.assert_close(again, expected[[1, 0]])
+    torch.testing.assert_close(first["vision_features"], expected[[0, 1, 0]])
+    assert first["visual_layouts"].tolist() == [[1, 1, 1, 0, 40, 40]] * 3
+    torch.testing.assert_close(again["vision_features"], expected[[1, 0]])
 
 
 def test_the_oldest_pictures_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_PICTURES", 2)
     cache = FeatureCache(tiny_system(dtype=torch.float32))
-    shapes = [cache.get([picture(seed)]).shape[0] for seed in range(4)]
+    shapes = [cache.get([[picture(seed)]])["vision_features"].shape[0] for seed in range(4)]
     assert shapes == [1, 1, 1, 1]
     assert list(cache._kept) == [image_key(picture(2)), image_key(picture(3))]
 

@@ -8,15 +8,17 @@ batches and, in float32 on one machine, the same tokens.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from geoprose.core.errors import InputError
-from geoprose.inference.features import FeatureCache, image_key
+from geoprose.inference.features import FeatureCache, image_key, open_picture, picture_size
 from geoprose.models.inputs import select_rows
+from geoprose.processing.prompt import IMAGE_MARK
+from geoprose.systems.batch import prepare_batch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
+    from geoprose.processing.processor import ImageTokens
     from geoprose.systems.build import System
 
 Progress = Callable[[int, int], None]
@@ -88,17 +91,58 @@ def answer_batch(
         raise InputError(f"max_new_tokens ({max_new_tokens}) and batch_size ({batch_size}) must be at least 1.")
     was_training = system.model.training
     system.model.eval()
-    features = features or FeatureCache(system)
     answers = [""] * len(requests)
     done = 0
-    for batch in _batches(_groups(system, requests), batch_size):
-        for row in _answer_groups(system, features, batch, max_new_tokens):
-            answers[row.index] = _decode(system, row.answer_ids)
-            done += 1
+    for answered in _answered(system, requests, (max_new_tokens, batch_size), features):
+        for index, text in answered.items():
+            answers[index] = text
+        done += len(answered)
         if on_progress is not None:
             on_progress(done, len(requests))
     system.model.train(was_training)
     return answers
+
+
+def _answered(
+    system: System, requests: Sequence[Request], limits: tuple[int, int], features: FeatureCache | None
+) -> Iterator[dict[int, str]]:
+    """Yield the answers of one batch after the other, by the place of the request."""
+    max_new_tokens, batch_size = limits
+    if not _shares_prefixes(system):
+        if features is not None and features.is_blind:
+            raise InputError(
+                f"{system.spec.name} cannot answer blind: its pictures are read together with each question."
+            )
+        yield from answer_one_by_one(system, requests, max_new_tokens, batch_size)
+        return
+    features = features or FeatureCache(system)
+    for batch in _batches(_groups(system, requests), batch_size):
+        rows = _answer_groups(system, features, batch, max_new_tokens)
+        yield {row.index: _decode(system, row.answer_ids) for row in rows}
+
+
+def _shares_prefixes(system: System) -> bool:
+    """Tell whether questions about one picture can share what was computed of it.
+
+    Not where the question decides how the picture is read (InstructBLIP), nor where an encoder reads the whole prompt.
+    """
+    is_encoder_decoder = bool(system.model.config.is_encoder_decoder)
+    return not is_encoder_decoder and system.processor.condition_tokenizer is None
+
+
+def answer_one_by_one(
+    system: System, requests: Sequence[Request], max_new_tokens: int, batch_size: int
+) -> Iterator[dict[int, str]]:
+    """Answer through ``generate``, every prompt whole; yields the answers of each batch by the place of the request."""
+    for start in range(0, len(requests), batch_size):
+        batch = requests[start : start + batch_size]
+        rows = [
+            ([open_picture(image) for image in r.images], r.question.replace(IMAGE_MARK, "").strip()) for r in batch
+        ]
+        inputs = prepare_batch(system, rows)
+        ids_BT = system.model.generate(**inputs, do_sample=False, max_new_tokens=max_new_tokens)
+        behind = 1 if system.model.config.is_encoder_decoder else inputs["input_ids"].shape[1]
+        yield {start + place: _decode(system, ids) for place, ids in enumerate(ids_BT[:, behind:].tolist())}
 
 
 def _groups(system: System, requests: Sequence[Request]) -> list[_Group]:
@@ -110,10 +154,17 @@ def _groups(system: System, requests: Sequence[Request]) -> list[_Group]:
     for keys, indices in members.items():
         images = requests[indices[0]].images
         pairs = [(requests[index].question, None) for index in indices]
-        prefix = system.processor.encode_shared_prefix(len(images), pairs)
+        prefix = system.processor.encode_shared_prefix(len(images), pairs, image_tokens(system, images))
         rows = [_Row(index, list(ids)) for index, (ids, _) in zip(indices, prefix.branches, strict=True)]
         groups.append(_Group(keys, images, list(prefix.prefix_ids), rows))
     return groups
+
+
+def image_tokens(system: System, images: Sequence[Image | Path]) -> list[ImageTokens]:
+    """Return the image tokens that each picture of one sample takes in the text, row by row."""
+    processor = system.processor
+    plans = processor.image_processor.plan_sample([picture_size(image) for image in images])
+    return [processor.image_segments(plan.layout) for plan in plans]
 
 
 def _batches(groups: Sequence[_Group], batch_size: int) -> list[list[_Group]]:
@@ -163,7 +214,7 @@ def _prefix_cache(system: System, features: FeatureCache, groups: list[_Group]) 
     prefix_BT = torch.tensor([group.prefix_ids for group in groups], device=device)
     inputs: dict[str, Any] = {}
     if any(group.keys for group in groups):
-        inputs["vision_features"] = features.get([image for group in groups for image in group.images])
+        inputs = dict(features.get([group.images for group in groups]))
     return system.model(
         input_ids=prefix_BT, attention_mask=torch.ones_like(prefix_BT), use_cache=True, logits_to_keep=1, **inputs
     ).past_key_values
