@@ -16,13 +16,20 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling, ModelOutpu
 from transformers.modeling_utils import slice_logits_to_keep
 
 from geoprose.core.errors import ProcessingError
+from geoprose.layout.modalities import input_name
 from geoprose.models.backbone import GeoproseModel, GeoprosePreTrainedModel
+from geoprose.models.branches import repeat_inputs
 from geoprose.models.config import GeoproseConfig
 from geoprose.models.expand import repeat_rows
 from geoprose.models.inputs import VISUAL_INPUT_NAMES, VisualInputs
+from geoprose.models.parts.heads.signals import SignalHeads
+from geoprose.models.registries import IMAGE_HEADS
+from geoprose.models.visual_half import options_of
 
 if TYPE_CHECKING:
     from transformers import Cache
+
+    from geoprose.models.parts.contracts import ImageHead
 
 
 @dataclass
@@ -49,6 +56,11 @@ class GeoproseForConditionalGeneration(GeoprosePreTrainedModel, GenerationMixin)
         self.model = GeoproseModel(config)
         text_config = config.get_text_config()
         self.lm_head = nn.Linear(text_config.hidden_size, text_config.vocab_size, bias=False)
+        self.image_head: ImageHead | None = None
+        if config.image_head is not None:
+            head_class = IMAGE_HEADS.get(config.image_head["type"])
+            self.image_head = head_class(text_config.hidden_size, **options_of(config.image_head))
+        self.signal_heads = SignalHeads(text_config.hidden_size, config.signals) if config.signals else None
         self.post_init()
 
     def get_output_embeddings(self) -> nn.Module:
@@ -169,12 +181,16 @@ class GeoproseForConditionalGeneration(GeoprosePreTrainedModel, GenerationMixin)
     ) -> tuple[Tensor | None, dict[str, Any]]:
         # Why not super alone: it repeats every tile in place, which breaks the order of rows with several pictures.
         visual = VisualInputs.take(model_kwargs)
+        branches = visual.take_modalities()
         if expand_size > 1 and visual.has_visuals:
             visual = repeat_rows(visual, self._tokens_per_row(input_ids), expand_size, self.model)
+        if expand_size > 1 and branches:
+            branches = repeat_inputs(branches, input_ids, expand_size, self.model)
         input_ids, model_kwargs = super()._expand_inputs_for_generation(
             expand_size, is_encoder_decoder, input_ids, **model_kwargs
         )
-        return input_ids, {**model_kwargs, **visual.as_dict()}
+        values = {input_name(modality): value for modality, value in branches.items()}
+        return input_ids, {**model_kwargs, **visual.as_dict(), **values}
 
     def _tokens_per_row(self, input_ids: Tensor | None) -> list[int]:
         if input_ids is None:

@@ -26,6 +26,9 @@ class GeoproseConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers is
         packer: Likewise; a bare name stands for a part without options.
         fusion: Likewise.
         position: Likewise.
+        image_head: Likewise, or None: how the model writes pictures.
+        branches: Further modalities: ``{modality: {"encoder", "encoder_config", "connector", "token", "token_id"}}``.
+        signals: What the model can ask generators for: ``{name: {"tokens", "token_ids", "output_tokens", ...}}``.
         image_token_id: Token whose embedding a visual token replaces.
         system: The whole system spec as JSON values, for provenance and for rebuilding the spec; empty when the config
             was not made from a spec.
@@ -45,6 +48,9 @@ class GeoproseConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers is
     packer: str | dict[str, Any] = "flat"
     fusion: str | dict[str, Any] = "scatter"
     position: str | dict[str, Any] = "rope1d"
+    image_head: dict[str, Any] | None = None
+    branches: dict[str, Any] | None = None
+    signals: dict[str, Any] | None = None
     image_token_id: int = 0
     system: dict[str, Any] | None = None
     tie_word_embeddings: bool = False

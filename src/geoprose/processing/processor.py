@@ -14,11 +14,12 @@ from geoprose.core.types import Message
 from geoprose.layout.arrangements import ARRANGEMENTS
 from geoprose.layout.visual import VisualLayout
 from geoprose.processing.conditions import ReadsConditions
+from geoprose.processing.modalities import ReadsModalities
 from geoprose.processing.prompt import IMAGE_MARK, PromptFormat, Rendered, render
 from geoprose.processing.visuals import Video, flatten_visuals
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 IGNORED = -100
 ImageTokens = int | tuple[int, ...]
@@ -46,7 +47,7 @@ class SharedPrefix:
     branches: list[tuple[list[int], list[int]]]
 
 
-class GeoproseProcessor(ReadsConditions, ProcessorMixin):  # type: ignore[misc]  # transformers is untyped
+class GeoproseProcessor(ReadsConditions, ReadsModalities, ProcessorMixin):  # type: ignore[misc]  # transformers is untyped
     """Pictures and text to ``pixel_values``, ``input_ids`` and ``attention_mask``.
 
     Args:
@@ -56,9 +57,10 @@ class GeoproseProcessor(ReadsConditions, ProcessorMixin):  # type: ignore[misc] 
         prompt: Pieces of the prompt format, see ``PromptFormat``.
         packer: ``{"type": name, **options}`` of the packer; its arrangement counts tokens.
         num_visual_tokens: Visual tokens per tile.
+        branches: Marks of further modalities, see ``ReadsModalities``.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - each is saved under its name (contract of transformers)
         self,
         image_processor: Any = None,
         tokenizer: Any = None,
@@ -66,7 +68,9 @@ class GeoproseProcessor(ReadsConditions, ProcessorMixin):  # type: ignore[misc] 
         prompt: dict[str, Any] | None = None,
         packer: dict[str, Any] | None = None,
         num_visual_tokens: int = 1,
+        branches: dict[str, dict[str, Any]] | None = None,
     ) -> None:
+        self.branches = dict(branches or {})
         self.prompt = dict(prompt or {})
         self.packer = dict(packer or {"type": "flat"})
         self.num_visual_tokens = num_visual_tokens
@@ -98,26 +102,35 @@ class GeoproseProcessor(ReadsConditions, ProcessorMixin):  # type: ignore[misc] 
         return ARRANGEMENTS.get(self.packer["type"])(**options).segments(layout, self.num_visual_tokens)
 
     def encode_conversation(
-        self, messages: Sequence[Message], num_tokens_per_image: Sequence[ImageTokens]
+        self,
+        messages: Sequence[Message],
+        num_tokens_per_image: Sequence[ImageTokens],
+        items: Mapping[str, int] | None = None,
     ) -> EncodedConversation:
         """Tokenise a conversation whole, as the chat template renders it, and label it ourselves.
 
         Args:
             messages: The conversation; each ``<image>`` in it stands for one picture.
             num_tokens_per_image: Visual tokens of each picture, in order; a tuple gives them row by row.
+            items: Inputs of each further modality that the conversation marks (``{"audio": 1}`` for one ``<audio>``).
 
         Raises:
             ProcessingError: If marks and pictures differ in number, or a text holds a control token.
         """
         self._check_texts(messages)
-        ids, labels, _ = self._encode(render(messages, self.prompt_format), num_tokens_per_image)
+        ids, labels, _ = self._encode(render(messages, self.prompt_format), num_tokens_per_image, items)
         return EncodedConversation(ids, labels)
 
-    def encode_prompt(self, messages: Sequence[Message], num_tokens_per_image: Sequence[ImageTokens]) -> list[int]:
+    def encode_prompt(
+        self,
+        messages: Sequence[Message],
+        num_tokens_per_image: Sequence[ImageTokens],
+        items: Mapping[str, int] | None = None,
+    ) -> list[int]:
         """Tokenise a conversation up to where the assistant begins to write; see ``encode_conversation``."""
         self._check_texts(messages)
         rendered = render(messages, self.prompt_format, add_generation_prompt=True)
-        return self._encode(rendered, num_tokens_per_image)[0]
+        return self._encode(rendered, num_tokens_per_image, items)[0]
 
     def encode_shared_prefix(
         self,
@@ -161,7 +174,10 @@ class GeoproseProcessor(ReadsConditions, ProcessorMixin):  # type: ignore[misc] 
         return SharedPrefix(prefix, branches)
 
     def _encode(
-        self, rendered: Rendered, num_tokens_per_image: Sequence[ImageTokens]
+        self,
+        rendered: Rendered,
+        num_tokens_per_image: Sequence[ImageTokens],
+        items: Mapping[str, int] | None = None,
     ) -> tuple[list[int], list[int], list[int]]:
         """Return ids, labels and the character each token starts at; image marks expanded."""
         encoded = self.tokenizer(rendered.text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
@@ -172,13 +188,15 @@ class GeoproseProcessor(ReadsConditions, ProcessorMixin):  # type: ignore[misc] 
                 f"The text marks {num_marks} pictures with {IMAGE_MARK} but {len(num_tokens_per_image)} were given; "
                 "write one mark per picture."
             )
+        self.check_items(tokens, items)
+        repeats = self.tokens_per_mark()
         counts = iter(num_tokens_per_image)
         spans = rendered.target_spans
         ids: list[int] = []
         labels: list[int] = []
         starts: list[int] = []
         for token, (start, end) in zip(tokens, encoded["offset_mapping"], strict=True):
-            added = self.image_block(next(counts)) if token == self.mark_id else [token]
+            added = self.image_block(next(counts)) if token == self.mark_id else [token] * repeats.get(token, 1)
             # A token that straddles the border of a target belongs to the side its last character lies on.
             is_target = any(span_start < end <= span_end for span_start, span_end in spans)
             ids += added
@@ -191,15 +209,24 @@ class GeoproseProcessor(ReadsConditions, ProcessorMixin):  # type: ignore[misc] 
         rows = (tokens,) if isinstance(tokens, int) else tokens
         pieces = self.prompt_format
         start, row_end, end = (
-            self._control_ids(text) for text in (pieces.image_start, pieces.image_row, pieces.image_end)
+            self._control_ids(text) for text in (self._image_start(rows), pieces.image_row, pieces.image_end)
         )
         return [*start, *(token for row in rows for token in ([self.image_token_id] * row + row_end)), *end]
+
+    def _image_start(self, rows: Sequence[int]) -> str:
+        """Return the text in front of a picture; some systems write its grid there."""
+        text = self.prompt_format.image_start
+        if "{" not in text:
+            return text
+        extra = getattr(ARRANGEMENTS.get(self.packer["type"]), "row_extra", 0)
+        return text.replace("{rows}", str(len(rows))).replace("{columns}", str(max(rows, default=extra) - extra))
 
     def _control_ids(self, text: str) -> list[int]:
         return self.tokenizer.encode(text, add_special_tokens=False) if text else []
 
     def _check_texts(self, messages: Sequence[Message]) -> None:
-        controls = [token for token in self.tokenizer.all_special_tokens if token != IMAGE_MARK]
+        marks = (IMAGE_MARK, *self.marks)
+        controls = [token for token in self.tokenizer.all_special_tokens if token not in marks]
         for message in messages:
             found = [token for token in controls if token in message.text]
             if found:
@@ -207,8 +234,9 @@ class GeoproseProcessor(ReadsConditions, ProcessorMixin):  # type: ignore[misc] 
                     f"The {message.role} message holds the control token {found[0]!r}, which would end or forge "
                     "a turn; remove it from the text."
                 )
-            if message.role != "user" and IMAGE_MARK in message.text:
-                raise ProcessingError(f"Only user messages may hold {IMAGE_MARK}; the {message.role} message does.")
+            marked = [mark for mark in marks if mark in message.text]
+            if message.role != "user" and marked:
+                raise ProcessingError(f"Only user messages may hold {marked[0]}; the {message.role} message does.")
 
     def validate_inputs(self, images: Any = None, text: Any = None, videos: Any = None, **kwargs: Any) -> None:
         """Check what a call was given; a video counts as one image mark of the text.
@@ -233,8 +261,9 @@ class GeoproseProcessor(ReadsConditions, ProcessorMixin):  # type: ignore[misc] 
         layouts = image_inputs.get("visual_layouts")
         layout = VisualLayout() if layouts is None else VisualLayout(*(int(value) for value in layouts[image_idx]))
         pieces = self.prompt_format
-        rows = "".join(self.image_token * count + pieces.image_row for count in self.image_segments(layout))
-        return pieces.image_start + rows + pieces.image_end
+        counts = self.image_segments(layout)
+        rows = "".join(self.image_token * count + pieces.image_row for count in counts)
+        return self._image_start(counts) + rows + pieces.image_end
 
     def _get_num_multimodal_tokens(self, image_sizes: Any = None, **kwargs: Any) -> MultiModalData:
         """Return image tokens and rows of ``pixel_values`` per picture of (height, width) (contract of vLLM)."""

@@ -35,7 +35,7 @@ class PromptFormat:
         assistant_suffix: Between the end of the assistant's turn and the next turn; carries no loss.
         image_suffix: Written after an image that a chat message gives as its own item (``{"type": "image"}``).
         image_token: The token that stands for one visual token; each ``<image>`` mark becomes as many as it needs.
-        image_start: Written before the image tokens of a picture.
+        image_start: Written before the image tokens of a picture; ``{rows}`` and ``{columns}`` become its grid.
         image_end: Written after them.
         image_row: Written after every row of image tokens, where the packer has rows.
     """

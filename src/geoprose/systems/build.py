@@ -11,6 +11,7 @@ from transformers.initialization import no_init_weights
 from typing_extensions import TypeVar
 
 from geoprose.core.errors import ConfigError, ModelError
+from geoprose.models.parts.contracts import Connector
 from geoprose.processing.image_processor import GeoproseImageProcessor
 from geoprose.processing.processor import GeoproseProcessor
 from geoprose.processing.prompt import IMAGE_MARK
@@ -18,8 +19,10 @@ from geoprose.systems import auto as _auto  # noqa: F401 - registers the Auto cl
 from geoprose.systems.code_tokens import add_tokens, code_ids, name_tokens
 from geoprose.systems.hf_config import hf_config
 from geoprose.systems.kinds import kind_of
+from geoprose.systems.modalities import add_modality_tokens, name_modalities
 from geoprose.systems.presets import load_preset
 from geoprose.systems.pretrained import (
+    load_branches,
     load_language_model,
     load_tokenizer,
     load_tokenizer_from,
@@ -97,12 +100,16 @@ def build_composite(spec: SystemSpec, options: BuildOptions) -> System:
     tokenizer = prepare_tokenizer(tokenizer, spec)
     image_token_id = tokenizer.convert_tokens_to_ids(spec.prompt.image_token)
     config = name_tokens(hf_config(spec, len(tokenizer), image_token_id, _special_ids(tokenizer)), tokenizer)
+    config = name_modalities(config, tokenizer)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         model = _pretrained_model(spec, config) if options.weights else kind_of(spec.kind).model_class()(config)
     embedding_std = float(model.get_input_embeddings().weight.detach().float().std())
-    model.model.connector.initialise_output_scale(embedding_std)
+    for part in model.modules():
+        if isinstance(part, Connector):
+            part.initialise_output_scale(embedding_std)
     processor = build_processor(spec, tokenizer, model.model.num_visual_tokens)
+    processor.branches = _branches_of(model.model)
     return finish_system(spec, model.to(options.dtype), processor)
 
 
@@ -144,6 +151,16 @@ def build_processor(spec: SystemSpec, tokenizer: Any, num_visual_tokens: int) ->
     return processor
 
 
+def _branches_of(backbone: Any) -> dict[str, dict[str, Any]]:
+    """Return mark and tokens per input of every branch, as the processor needs them."""
+    if backbone.branches is None:
+        return {}
+    return {
+        modality: {"token": branch.token, "num_tokens": branch.num_tokens(backbone.pictures)}
+        for modality, branch in backbone.branches.items()
+    }
+
+
 def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase, spec: SystemSpec) -> PreTrainedTokenizerBase:
     """Add the image token, and make the end-of-turn token the end of generation.
 
@@ -156,6 +173,7 @@ def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase, spec: SystemSpec) -> P
         if tokenizer.convert_tokens_to_ids(token) in (None, tokenizer.unk_token_id):
             tokenizer.add_special_tokens({"extra_special_tokens": [token]}, replace_extra_special_tokens=False)
     add_tokens(tokenizer, spec)
+    add_modality_tokens(tokenizer, spec)
     stop = spec.prompt.assistant_stop
     if len(tokenizer.encode(stop, add_special_tokens=False)) != 1:
         raise ModelError(f"The tokenizer has no single token {stop!r}, which prompt.assistant_stop names.")
@@ -174,13 +192,21 @@ def _special_ids(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
 def _pretrained_model(spec: SystemSpec, config: GeoproseConfig) -> Any:
     # Find both before building either: a missing asset must cost no minute.
     vision_dir = weights_dir(spec.vision_encoder.weights, "vision_encoder")
+    branch_dirs = {
+        modality: weights_dir(branch.encoder.weights, f"branches.{modality}.encoder")
+        for modality, branch in spec.branches.items()
+        if branch.encoder is not None
+    }
     language_dir = weights_dir(spec.language_model.weights, "language_model")
     with no_init_weights():
         model = kind_of(spec.kind).model_class()(config)
     load_vision_encoder(model, spec.vision_encoder, vision_dir)
+    load_branches(model, spec, branch_dirs)
     load_language_model(model, spec.language_model, language_dir)
     model.model.connector.apply(model._init_weights)
     model.model.packer.apply(model._init_weights)
+    if config.signals:
+        model.signal_heads.apply(model._init_weights)
     return model
 
 
@@ -189,6 +215,7 @@ def _generation_config(model: Any, tokenizer: PreTrainedTokenizerBase) -> Genera
     vocabulary = model.config.get_text_config().vocab_size
     # Nor a code of a picture: text that holds one is half a picture.
     forbidden = {model.config.image_token_id, *range(len(tokenizer), vocabulary), *code_ids(model.config)}
+    forbidden |= {branch["token_id"] for branch in (model.config.branches or {}).values()}
     values: dict[str, Any] = _special_ids(tokenizer)
     if model.config.is_encoder_decoder:
         # Source: T5 starts its answers with the padding token.

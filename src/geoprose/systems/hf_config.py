@@ -9,6 +9,7 @@ from transformers import AutoConfig, PreTrainedConfig
 from geoprose.core.errors import ConfigError
 from geoprose.models.registries import VISION_ENCODERS
 from geoprose.systems.kinds import kind_of
+from geoprose.systems.modalities import modality_values, own_tokens
 
 if TYPE_CHECKING:
     from geoprose.models.config import GeoproseConfig
@@ -43,6 +44,7 @@ def hf_config(spec: SystemSpec, num_tokens: int, image_token_id: int, special_id
         vision_config=sub_config(vision_type, vision_values, "vision_encoder"),
         text_config=sub_config(spec.language_model.type, text_values, "language_model"),
         **spec.config_values(),
+        **modality_values(spec, num_tokens, sub_config),
         image_token_id=image_token_id,
         system=spec.model_dump(mode="json"),
     )
@@ -52,7 +54,7 @@ def hf_config(spec: SystemSpec, num_tokens: int, image_token_id: int, special_id
 def meta_config(spec: SystemSpec) -> GeoproseConfig:
     """Generate the config without a tokenizer: the image token takes the id behind the pretrained vocabulary."""
     vocabulary = int(spec.language_model.config["vocab_size"])  # type: ignore[arg-type]
-    return hf_config(spec, vocabulary + 1, vocabulary, {})
+    return hf_config(spec, vocabulary + 1 + len(own_tokens(spec)), vocabulary, {})
 
 
 def sub_config(model_type: str, values: dict[str, Any], part: str) -> PreTrainedConfig:

@@ -7,15 +7,21 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from geoprose.core.spec import Spec
+from geoprose.layout.modalities import MODALITIES
 from geoprose.layout.tokens import num_visual_tokens
-from geoprose.systems.specs.base import HfValues, OtherPartSpec
+from geoprose.processing.prompt import IMAGE_MARK
+from geoprose.systems.specs.base import HfValues, OtherPartSpec, known
+from geoprose.systems.specs.branches import BranchSpec
 from geoprose.systems.specs.connectors import CompassMlpConnectorSpec, ConnectorSlot
 from geoprose.systems.specs.encoders import VisionEncoderSlot
 from geoprose.systems.specs.heads import ImageHeadSlot
 from geoprose.systems.specs.merging import EncoderDecoderPrefixSpec, FusionSlot, PackerSlot, PlainSpec, PositionSlot
 from geoprose.systems.specs.resolutions import ResolutionSlot
+from geoprose.systems.specs.signals import SignalSpec
 from geoprose.systems.specs.weights import WeightsSpec
 
+_WITHOUT_GRID = ("imagebind",)
+"""Encoders that may give something else than a grid of patches: only the built part knows how much."""
 Proof = Literal["parity", "golden", "structural", "none"]
 """How far a preset is proven: equal numbers to the reference class; equal numbers to stored outputs of the published
 code; hand-computed cases and published counts; nothing."""
@@ -101,6 +107,10 @@ class SystemSpec(BaseSystemSpec):
     language_model: LanguageModelSpec
     image_head: ImageHeadSlot | None = None
     """How the system writes pictures, where it can."""
+    branches: dict[str, BranchSpec] = Field(default_factory=dict)
+    """Further modalities that the system reads beside pictures, by name (geoprose.layout.modalities)."""
+    signals: dict[str, SignalSpec] = Field(default_factory=dict)
+    """What the system can ask a generator for (image, video, audio), by name."""
     prompt: PromptSpec
     box_format: str = "geoprose"
     """Name of the box codec that answers are written in."""
@@ -113,6 +123,21 @@ class SystemSpec(BaseSystemSpec):
             raise ValueError(f"connector.position_grid {grid} gives {grid**2} vectors for {cells} visual tokens")
         return self
 
+    @model_validator(mode="after")
+    def _modalities_are_distinct(self) -> SystemSpec:
+        for modality in self.branches:
+            known("modality", modality, list(MODALITIES))
+        signals = [token for signal in self.signals.values() for token in signal.tokens()]
+        tokens = [self.prompt.image_token, IMAGE_MARK, *self.branch_tokens().values(), *signals]
+        twice = sorted({token for token in tokens[1:] if tokens[1:].count(token) > 1})
+        if twice or tokens[0] in tokens[2:]:
+            raise ValueError(f"branches and signals need tokens of their own; {twice or tokens[0]} is used twice")
+        return self
+
+    def branch_tokens(self) -> dict[str, str]:
+        """Return the mark of every branch."""
+        return {modality: branch.token or f"<{modality}>" for modality, branch in self.branches.items()}
+
     def num_visual_tokens(self) -> int | None:
         """Return the visual tokens per tile, or None when only the built part can say."""
         cells = self._num_cells()
@@ -122,6 +147,8 @@ class SystemSpec(BaseSystemSpec):
         patch_size = self.vision_encoder.config.get("patch_size")
         is_known = self.connector.type in ("linear", "mlp", "unshuffle_mlp", "compass_mlp")
         if not isinstance(patch_size, int) or isinstance(self.connector, OtherPartSpec) or not is_known:
+            return None
+        if self.vision_encoder.type in _WITHOUT_GRID:
             return None
         factor = getattr(self.connector, "factor", 1)
         is_cropped = bool(self.vision_encoder.extra.get("crop_remainder"))
@@ -140,6 +167,8 @@ class SystemSpec(BaseSystemSpec):
             "position": self.position.type,
             "language_model": self.language_model.type,
             "box_format": self.box_format,
+            **{f"branch {modality}": branch.describe() for modality, branch in self.branches.items()},
+            **{f"signal {modality}": f"{len(s.tokens())} tokens" for modality, s in self.signals.items()},
         }
 
     def weights_of_parts(self) -> dict[str, WeightsSpec | None]:

@@ -21,6 +21,7 @@ from geoprose.core.spec import merge, validate
 from geoprose.models.composite import GeoproseForConditionalGeneration
 from geoprose.systems.build import System, build_processor, finish_system, prepare_tokenizer
 from geoprose.systems.converted import quiet_transformers
+from geoprose.systems.code_tokens import name_tokens
 from geoprose.systems.hf_config import hf_config
 from geoprose.systems.interop import REFERENCES
 from geoprose.systems.interop.base import Reference, untied
@@ -73,7 +74,7 @@ def import_checkpoint(folder: Path, preset: str | None = None, dtype: torch.dtyp
     spec = _spec_of(name, reference, theirs)
     tokenizer = prepare_tokenizer(load_tokenizer_from(folder), spec)
     image_token_id = tokenizer.convert_tokens_to_ids(spec.prompt.image_token)
-    config = hf_config(spec, len(tokenizer), image_token_id, {})
+    config = name_tokens(hf_config(spec, len(tokenizer), image_token_id, {}), tokenizer)
     config.text_config.vocab_size = theirs.get_text_config().vocab_size
     published = _published_weights(folder, reference, dtype)
     ours, left_out = reference.key_map(config).to_ours(published)

@@ -49,6 +49,13 @@ class VqEmbedConnector(Connector):
             self._tables[device] = torch.tensor(self.ids, device=device)
         return self._tables[device]
 
+    def take(self, weight_KD: Tensor) -> Tensor:
+        """Return the rows of an embedding, or of a head, that belong to codes (in_size, D); a view where it can be."""
+        first, last = self.ids[0], self.ids[-1]
+        if self.ids == tuple(range(first, last + 1)):
+            return weight_KD[first : last + 1]
+        return weight_KD[self.table(weight_KD.device)]
+
     def forward(self, features_NPE: Tensor) -> Tensor:
         """Return the token ids (N, P) of codes (N, P).
 

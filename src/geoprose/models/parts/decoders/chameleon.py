@@ -37,5 +37,6 @@ class ChameleonTextModel(ChameleonModel):  # type: ignore[misc]  # transformers 
         smallest.vq_config = ChameleonVQVAEConfig(**_SMALLEST_VQ)
         smallest.vocabulary_map = {}
         super().__init__(smallest)
-        self.config = config
+        # Why not ``self.config = config``: layers hold the copy, and both must name the same attention backend.
+        self.config.vq_config, self.config.vocabulary_map = config.vq_config, config.vocabulary_map
         del self.vqmodel

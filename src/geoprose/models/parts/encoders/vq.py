@@ -11,6 +11,7 @@ from transformers import ChameleonVQVAE, Emu3VQVAE, JanusVQVAE
 
 from geoprose.core.errors import ConfigError, ProcessingError
 from geoprose.models.parts.contracts import VisionEncoder
+from geoprose.models.parts.sizes import num_codes, pixels_per_code
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from geoprose.models.inputs import VisualInputs
 
 _TOWERS: dict[str, Any] = {"chameleon_vqgan": ChameleonVQVAE, "emu3_vqgan": Emu3VQVAE, "janus_vqgan": JanusVQVAE}
-_CODES = ("num_embeddings", "codebook_size")
 
 
 def build_tokenizer(config: PreTrainedConfig) -> Any:
@@ -33,17 +33,6 @@ def build_tokenizer(config: PreTrainedConfig) -> Any:
     if config.model_type not in _TOWERS:
         raise ConfigError(f"No image tokenizer of type {config.model_type!r}. Known: {', '.join(_TOWERS)}.")
     return _TOWERS[config.model_type]._from_config(config).requires_grad_(False)
-
-
-def num_codes(config: Any) -> int:
-    """Return the size of the codebook that a tokenizer's config (or its values) names."""
-    values = config if isinstance(config, dict) else config.to_dict()
-    return int(next(values[name] for name in _CODES if name in values))
-
-
-def pixels_per_code(config: PreTrainedConfig) -> int:
-    """Return the side of the square of pixels that one code stands for: it halves between levels."""
-    return int(2 ** (len(config.channel_multiplier) - 1))
 
 
 def decode_codes(tower: Any, codes_NHW: Tensor) -> Tensor:
