@@ -8,10 +8,11 @@ from transformers import AutoModelForImageTextToText
 
 import geoprose.systems.save as save_module
 from geoprose.core.errors import ConfigError, ModelError, PresetError, ResourceError
+from geoprose.systems.batch import prepare_batch
 from geoprose.systems.build import build_system
 from geoprose.systems.load import load_system
 from geoprose.systems.save import save_system
-from tests.fixtures.systems import PRESETS, pixels_of, prompt_ids, randomise, tiny_system
+from tests.fixtures.systems import PRESETS, picture, randomise, tiny_system
 
 WEIGHTS = "model.safetensors"
 
@@ -29,11 +30,11 @@ def test_every_preset_round_trips_exactly(preset, tmp_path):
     assert loaded.spec == system.spec
     assert _same(loaded.model, system.model)
     assert _same(AutoModelForImageTextToText.from_pretrained(folder).eval(), system.model)
-    inputs = {"input_ids": prompt_ids(system), "pixel_values": pixels_of(system, 0)}
+    inputs = prepare_batch(system, [([picture(0)], "Where?")])
     assert torch.equal(loaded.model(**inputs).logits, system.model(**inputs).logits)
     assert loaded.model.generation_config.to_dict() == system.model.generation_config.to_dict()
-    frozen = [name for name, parameter in loaded.model.named_parameters() if not parameter.requires_grad]
-    assert frozen == [name for name, parameter in system.model.named_parameters() if not parameter.requires_grad]
+    frozen = {name for name, parameter in loaded.model.named_parameters() if not parameter.requires_grad}
+    assert frozen == {name for name, parameter in system.model.named_parameters() if not parameter.requires_grad}
     saved = set(load_file(folder / WEIGHTS))
     assert saved | {"lm_head.weight"} == set(system.model.state_dict()) | {"lm_head.weight"}
 

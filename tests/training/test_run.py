@@ -99,6 +99,18 @@ def test_a_wrong_recipe_writes_nothing(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("system", "said"),
+    [("internvl-2.5", "dynamic_tiles"), ("blip2-t5", "encoder decoder"), ("instructblip-vicuna", "pictures alone")],
+)
+def test_a_system_that_the_engine_cannot_feed_is_refused(
+    finished: Path, tmp_path: Path, system: str, said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        run_recipe(write_recipe(tmp_path), [f"system={system}"], out_dir=tmp_path / "run", data_dir=finished)
+    assert not (tmp_path / "run").exists()
+
+
 def test_no_data_directory_is_explained(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--data"):
         run_recipe(write_recipe(tmp_path), out_dir=tmp_path / "run")

@@ -18,7 +18,7 @@ from geoprose.core.errors import ConfigError, ModelError, PresetError, ResourceE
 from geoprose.core.registry import unknown_name_message
 from geoprose.core.spec import validate
 from geoprose.systems.build import System, build_system
-from geoprose.systems.kinds import COMPOSITE, kind_of_model_type
+from geoprose.systems.kinds import kind_of_model_type
 from geoprose.systems.presets import list_presets
 from geoprose.systems.save import ADAPTER_DIR
 
@@ -67,10 +67,10 @@ def answering(system: System[Any]) -> System:
     Raises:
         ConfigError: If it does not.
     """
-    if system.spec.kind != COMPOSITE:
+    if not hasattr(system.spec, "language_model"):
         raise ConfigError(
             f"System {system.spec.name} is of kind {system.spec.kind}: it has no language model, so it cannot answer. "
-            "Give a composite; `geoprose systems list` names them."
+            "Give one that answers; `geoprose systems list` shows the language model of each."
         )
     return system
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from geoprose.core.spec import Spec
 from geoprose.layout.modalities import MODALITIES
-from geoprose.layout.tokens import num_visual_tokens
+from geoprose.layout.tokens import grid_side, num_visual_tokens
 from geoprose.processing.prompt import IMAGE_MARK
 from geoprose.systems.specs.base import HfValues, OtherPartSpec, known
 from geoprose.systems.specs.branches import BranchSpec
+from geoprose.systems.specs.compatibility import check_parts
 from geoprose.systems.specs.connectors import CompassMlpConnectorSpec, ConnectorSlot
 from geoprose.systems.specs.encoders import VisionEncoderSlot
 from geoprose.systems.specs.heads import ImageHeadSlot
@@ -116,6 +118,12 @@ class SystemSpec(BaseSystemSpec):
     """Name of the box codec that answers are written in."""
 
     @model_validator(mode="after")
+    def _parts_fit(self) -> SystemSpec:
+        slots = ("vision_encoder", "connector", "packer", "fusion", "position")
+        check_parts({slot: getattr(self, slot).type for slot in slots})
+        return self
+
+    @model_validator(mode="after")
     def _grid_fits(self) -> SystemSpec:
         grid = getattr(self.connector, "position_grid", None)
         cells = self._num_cells()
@@ -145,13 +153,15 @@ class SystemSpec(BaseSystemSpec):
 
     def _num_cells(self) -> int | None:
         patch_size = self.vision_encoder.config.get("patch_size")
-        is_known = self.connector.type in ("linear", "mlp", "unshuffle_mlp", "compass_mlp")
+        is_known = self.connector.type in ("linear", "mlp", "unshuffle_mlp", "compass_mlp", "hybrid_concat")
         if not isinstance(patch_size, int) or isinstance(self.connector, OtherPartSpec) or not is_known:
             return None
         if self.vision_encoder.type in _WITHOUT_GRID:
             return None
         factor = getattr(self.connector, "factor", 1)
         is_cropped = bool(self.vision_encoder.extra.get("crop_remainder"))
+        if getattr(self.connector, "pad", False):
+            return math.ceil(grid_side(self.resolution.image_size, patch_size, 1, is_cropped) / factor) ** 2
         return num_visual_tokens(self.resolution.image_size, patch_size, factor, self.vision_encoder.pool, is_cropped)
 
     def slots(self) -> dict[str, str]:

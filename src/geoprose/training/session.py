@@ -22,6 +22,7 @@ from geoprose.training.signals import StopRequest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from geoprose.systems.build import System
     from geoprose.training.spec import RecipeSpec, StageSpec
 
 STAGES_FOLDER = "stages"
@@ -120,8 +121,28 @@ def open_session(recipe: RecipeSpec, data_dir: Path | None, out_dir: Path) -> Se
     if recipe.num_threads is not None:
         torch.set_num_threads(recipe.num_threads)
     system = answering(build_system(recipe.system, scale=recipe.scale, seed=recipe.seed))
+    check_engine_takes(system)
     check_globs(system.model, recipe.stages)
     return Session(recipe, out_dir, system, sources)
+
+
+def check_engine_takes(system: System) -> None:
+    """Refuse a system that the engine cannot feed yet, before any data is read.
+
+    Raises:
+        ConfigError: If it is no decoder-only composite, or a picture becomes more than one tile.
+    """
+    spec: Any = system.spec
+    if spec.kind != "composite" or system.processor.condition_tokenizer is not None:
+        raise ConfigError(
+            f"System {spec.name} ({spec.kind.replace('_', ' ')}) cannot be trained by a recipe yet: recipes feed "
+            "composites whose connector reads pictures alone."
+        )
+    if spec.resolution.type != "fixed" or spec.packer.type != "flat":
+        raise ConfigError(
+            f"System {spec.name} cuts pictures by {spec.resolution.type} and packs them by {spec.packer.type}; recipes "
+            "train systems with resolution fixed and packer flat so far. Change both in a preset of your own."
+        )
 
 
 def check_globs(model: Any, stages: Sequence[StageSpec]) -> None:
