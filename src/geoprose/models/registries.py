@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from geoprose.core.registry import Registry
 
 if TYPE_CHECKING:
+    from geoprose.models.dense.contracts import DenseHead
     from geoprose.models.dual.towers import TextTower, VisionTower
     from geoprose.models.parts.contracts import Connector, Fusion, ImageHead, Packer, Positions, VisionEncoder
 
@@ -20,6 +21,7 @@ _PARTS = "geoprose.models.parts"
 VISION_ENCODERS: Registry[type[VisionEncoder]] = Registry(
     slot="vision_encoder",
     table={
+        "bigg": f"{_PARTS}.encoders.bigg:BiggEncoder",
         "clip": f"{_PARTS}.encoders.hf:ClipEncoder",
         "clip_with_class": f"{_PARTS}.encoders.clip_with_class:ClipWithClassEncoder",
         "dinov2": f"{_PARTS}.encoders.hf:Dinov2Encoder",
@@ -33,6 +35,7 @@ VISION_ENCODERS: Registry[type[VisionEncoder]] = Registry(
         "sam_siglip": f"{_PARTS}.encoders.sam_siglip:SamSiglipEncoder",
         "siglip": f"{_PARTS}.encoders.hf:SiglipEncoder",
         "siglip2": f"{_PARTS}.encoders.siglip2:Siglip2Encoder",
+        "vit": f"{_PARTS}.encoders.vit:VitEncoder",
         "vq": f"{_PARTS}.encoders.vq:VqEncoder",
     },
 )
@@ -50,13 +53,16 @@ CONNECTORS: Registry[type[Connector]] = Registry(
         "separated_mlp": f"{_PARTS}.connectors.separated:SeparatedMlpConnector",
         "unshuffle_mlp": f"{_PARTS}.connectors.unshuffle:UnshuffleMlpConnector",
         "vq_embed": f"{_PARTS}.connectors.vq_embed:VqEmbedConnector",
+        "xattn_resampler_2d": f"{_PARTS}.connectors.xattn_resampler_2d:XattnResampler2dConnector",
     },
 )
 PACKERS: Registry[type[Packer]] = Registry(
     slot="packer",
     table={
+        "deepseek_vl2": f"{_PARTS}.packers.deepseek_vl2:DeepseekVl2Packer",
         "eol_rows": f"{_PARTS}.packers.rows:EolRowsPacker",
         "flat": f"{_PARTS}.packers.flat:FlatPacker",
+        "gated_views": f"{_PARTS}.packers.gated_views:GatedViewsPacker",
         "internvl": f"{_PARTS}.packers.internvl:InternvlPacker",
         "llava_next": f"{_PARTS}.packers.llava_next:LlavaNextPacker",
         "media": f"{_PARTS}.packers.media:MediaPacker",
@@ -107,5 +113,12 @@ IMAGE_HEADS: Registry[type[ImageHead]] = Registry(
     table={
         "code_mlp": f"{_PARTS}.heads.code_mlp:CodeMlpHead",
         "token_codes": f"{_PARTS}.heads.token_codes:TokenCodesHead",
+    },
+)
+DENSE_HEADS: Registry[type[DenseHead]] = Registry(
+    slot="dense_head",
+    table={
+        "changeclip": "geoprose.models.dense.changeclip:ChangeclipHead",
+        "segclip": "geoprose.models.dense.segclip:SegclipHead",
     },
 )

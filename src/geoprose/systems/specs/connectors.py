@@ -33,6 +33,8 @@ class UnshuffleMlpConnectorSpec(PartSpec):
     order: Literal["dyx_c", "c_dyx", "raster4"] = "dyx_c"
     input_norm: Literal["none", "layernorm", "standardise"] = "none"
     output_norm: Literal["none", "layernorm"] = "none"
+    pad: bool = False
+    """Fill a grid that the factor does not divide with zeros at the right and the bottom."""
     position_grid: PositiveInt | None = None
     """Side of the visual-token grid that learned position vectors are added on."""
 
@@ -49,6 +51,15 @@ class PatchMergerConnectorSpec(PartSpec):
 
     factor: PositiveInt = 2
     """Patches merged along each edge."""
+
+
+class XattnResampler2dConnectorSpec(PartSpec):
+    """Learned queries read the patches in one cross-attention with positions on a grid (Qwen-VL)."""
+
+    num_queries: PositiveInt = 256
+    """Visual tokens of a tile, a square number."""
+    num_heads: PositiveInt | None = None
+    """Heads; null for as many as are 128 wide."""
 
 
 class IdentityConnectorSpec(PartSpec):
@@ -116,6 +127,7 @@ SPECS: dict[str, type[PartSpec]] = {
     "separated_mlp": SeparatedMlpConnectorSpec,
     "unshuffle_mlp": UnshuffleMlpConnectorSpec,
     "vq_embed": VqEmbedConnectorSpec,
+    "xattn_resampler_2d": XattnResampler2dConnectorSpec,
 }
 
 if TYPE_CHECKING:
