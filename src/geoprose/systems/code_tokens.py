@@ -1,4 +1,4 @@
-"""Discrete visual tokens have names in the tokenizer's vocabulary: find them, add them, write their ids in the config."""
+"""Discrete visual tokens have names in the vocabulary: find them, add them, write their ids in the config."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ from geoprose.core.errors import ConfigError, ModelError, ResourceError
 from geoprose.core.spec import merge, validate
 from geoprose.models.composite import GeoproseForConditionalGeneration
 from geoprose.systems.build import System, build_processor, finish_system, prepare_tokenizer
-from geoprose.systems.converted import quiet_transformers
 from geoprose.systems.code_tokens import name_tokens
+from geoprose.systems.converted import quiet_transformers
 from geoprose.systems.hf_config import hf_config
 from geoprose.systems.interop import REFERENCES
 from geoprose.systems.interop.base import Reference, untied
