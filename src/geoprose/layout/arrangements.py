@@ -43,12 +43,15 @@ class FlatArrangement:
 ARRANGEMENTS: Registry[type[Arrangement]] = Registry(
     slot="arrangement",
     table={
+        "deepseek_vl2": "geoprose.layout.candidate_tiles:DeepseekVl2Arrangement",
         "eol_rows": "geoprose.layout.patch_rows:EolRowsArrangement",
         "flat": "geoprose.layout.arrangements:FlatArrangement",
+        "gated_views": "geoprose.layout.views:GatedViewsArrangement",
         "internvl": "geoprose.layout.dynamic_tiles:InternvlArrangement",
         "llava_next": "geoprose.layout.anyres:LlavaNextArrangement",
         "media": "geoprose.layout.media:MediaArrangement",
         "onevision": "geoprose.layout.onevision:OnevisionArrangement",
+        "phi3_hd": "geoprose.layout.phi3_hd:Phi3HdArrangement",
         "rows_newline": "geoprose.layout.patch_rows:RowsNewlineArrangement",
     },
 )

@@ -59,6 +59,7 @@ RESOLUTIONS: Registry[type[Resolution]] = Registry(
     slot="resolution",
     table={
         "anyres": "geoprose.layout.anyres:AnyresResolution",
+        "candidate_tiles": "geoprose.layout.candidate_tiles:CandidateTilesResolution",
         "dynamic_tiles": "geoprose.layout.dynamic_tiles:DynamicTilesResolution",
         "fixed": "geoprose.layout.resolutions:FixedResolution",
         "fuyu_patches": "geoprose.layout.patch_rows:FuyuPatchesResolution",
@@ -67,5 +68,6 @@ RESOLUTIONS: Registry[type[Resolution]] = Registry(
         "naive_dynamic": "geoprose.layout.naive_dynamic:NaiveDynamicResolution",
         "onevision": "geoprose.layout.onevision:OnevisionResolution",
         "phi3_hd": "geoprose.layout.phi3_hd:Phi3HdResolution",
+        "views": "geoprose.layout.views:ViewsResolution",
     },
 )

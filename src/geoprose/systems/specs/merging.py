@@ -29,6 +29,15 @@ class EncoderDecoderPrefixSpec(PartSpec):
     """Add a learned vector to text and another to visual tokens (EM-VLM4AD)."""
 
 
+class GatedViewsPackerSpec(PartSpec):
+    """Gated attention pools several views into the tokens of one (EM-VLM4AD)."""
+
+    tokens_per_view: PositiveInt = 49
+    """Visual tokens of one view, which the gates read at once."""
+    hidden_size: PositiveInt = 128
+    """Width of the gates."""
+
+
 class MropeSpec(PartSpec):
     """Positions in time, height and width (Qwen2-VL)."""
 
@@ -63,10 +72,19 @@ class V2pePositionSpec(PartSpec):
     """Count the text behind a picture from the next whole number."""
 
 
+class DeepseekVl2PackerSpec(PartSpec):
+    """A newline behind every row, a separator between whole view and tiles."""
+
+    global_first: bool = True
+    """Whole view before the tiles."""
+
+
 PACKER_SPECS: dict[str, type[PartSpec]] = {
     **deep_fusion.PACKER_SPECS,
+    "deepseek_vl2": DeepseekVl2PackerSpec,
     "eol_rows": EolRowsPackerSpec,
     "flat": PlainSpec,
+    "gated_views": GatedViewsPackerSpec,
     "internvl": PlainSpec,
     "llava_next": PlainSpec,
     "onevision": OnevisionPackerSpec,

@@ -49,6 +49,15 @@ class FuyuPatchesResolutionSpec(ResolutionSpec):
     max_height_px: PositiveInt = 1080
 
 
+class CandidateTilesResolutionSpec(ResolutionSpec):
+    """The whole picture first, then the grid of tiles that shows most of it (DeepSeek-VL2)."""
+
+    max_tiles: PositiveInt = 9
+    """Most tiles of a grid, whole view not counted."""
+    max_tiled_pictures: PositiveInt = 2
+    """With more pictures in a sample, each has a grid of one tile."""
+
+
 class LetterboxResolutionSpec(ResolutionSpec):
     """One tile: the longer edge brought to size, the rest filled (DeepSeek-VL)."""
 
@@ -109,6 +118,7 @@ class OtherResolutionSpec(ResolutionSpec):
 
 SPECS: dict[str, type[PartSpec]] = {
     "anyres": AnyresResolutionSpec,
+    "candidate_tiles": CandidateTilesResolutionSpec,
     "dynamic_tiles": DynamicTilesResolutionSpec,
     "fixed": FixedResolutionSpec,
     "hybrid": HybridResolutionSpec,
@@ -117,6 +127,7 @@ SPECS: dict[str, type[PartSpec]] = {
     "fuyu_patches": FuyuPatchesResolutionSpec,
     "onevision": AnyresResolutionSpec,
     "phi3_hd": Phi3HdResolutionSpec,
+    "views": FixedResolutionSpec,
 }
 
 if TYPE_CHECKING:

@@ -64,10 +64,15 @@ class LlavaNextPacker(Packer):
         return grid_RCD
 
 
-def unpadded(tiles_NVD: Tensor, layout: VisualLayout) -> Tensor:
-    """Return the tokens of a grid of tiles as one picture, without the rows or columns of padding (R, C, D)."""
+def join_tiles(tiles_NVD: Tensor, layout: VisualLayout) -> Tensor:
+    """Return the tokens of a grid of tiles as one picture (R, C, D)."""
     side, width = token_side(tiles_NVD.shape[1]), tiles_NVD.shape[2]
     tiles = tiles_NVD.reshape(layout.rows, layout.columns, side, side, width)
-    grid_RCD = tiles.transpose(1, 2).reshape(layout.rows * side, layout.columns * side, width)
+    return tiles.transpose(1, 2).reshape(layout.rows * side, layout.columns * side, width)
+
+
+def unpadded(tiles_NVD: Tensor, layout: VisualLayout) -> Tensor:
+    """Return the tokens of a grid of tiles as one picture, without the rows or columns of padding (R, C, D)."""
+    grid_RCD = join_tiles(tiles_NVD, layout)
     top, left = unpad_margins(grid_RCD.shape[0], grid_RCD.shape[1], layout)
     return grid_RCD[top : grid_RCD.shape[0] - top, left : grid_RCD.shape[1] - left]
