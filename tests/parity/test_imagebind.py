@@ -85,7 +85,7 @@ def test_the_norm_of_an_embedding_is_the_factor_of_its_modality():
 
 
 def test_published_sizes():
-    """1.2 B in all: OpenCLIP ViT-H/14 (632.08 M and 354.03 M, openai-style table of OpenCLIP) and the four small towers.
+    """1.2 B in all: ViT-H/14 (632.08 M and 354.03 M in the table of models of OpenCLIP) and the four small towers.
 
     The image tower has one more frame in its first layer, 1280 * 3 * 14 * 14 weights.
     """
@@ -102,7 +102,7 @@ def test_published_sizes():
 
 
 def test_the_extra_key_is_one_more_token_to_attend_to():
-    """Hand-computed: with zero queries every key weighs the same, so the result is the mean of values and extra value."""
+    """Hand-computed: with zero queries every key weighs the same: the mean of all values, the extra one included."""
     tower = seeded_tower("imu")
     attention = tower.blocks[0].attention
     with torch.no_grad():

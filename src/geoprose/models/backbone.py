@@ -20,6 +20,7 @@ from geoprose.models.inputs import TextInputs, VisualInputs, state_of
 from geoprose.models.language_models import build_language_model
 from geoprose.models.masks import prepare_attention_mask
 from geoprose.models.parts.contracts import Connector, Fusion, Packer, Positions
+from geoprose.models.parts.heads.signals import SignalHead
 from geoprose.models.registries import POSITIONS
 from geoprose.models.visual_half import VisualHalf, options_of
 
@@ -56,7 +57,7 @@ class GeoprosePreTrainedModel(PreTrainedModel):  # type: ignore[misc]  # transfo
 
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
-        if isinstance(module, Connector | Packer):
+        if isinstance(module, Connector | Packer | SignalHead):
             module.init_weights()
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from geoprose.core.errors import ProcessingError
+from geoprose.layout.modalities import MODALITIES, input_name
 from geoprose.layout.visual import VisualLayout
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ class VisualInputs:
         condition_ids: Token ids of the instruction that goes with each tile, for connectors that read it (N, Tq).
         condition_mask: 1 for its real tokens (N, Tq).
         visual_ids: Discrete codes of an image tokenizer, instead of pixels (N, P).
+        audio_values: Inputs of the branch for sound, in the shape its encoder reads, in batch order (N, ...).
+        depth_values: Likewise for depth.
+        imu_values: Likewise for a motion sensor.
+        thermal_values: Likewise for heat.
+        video_values: Likewise for videos that a branch of their own reads.
     """
 
     pixel_values: Tensor | None = None
@@ -42,11 +48,26 @@ class VisualInputs:
     condition_ids: Tensor | None = None
     condition_mask: Tensor | None = None
     visual_ids: Tensor | None = None
+    audio_values: Tensor | None = None
+    depth_values: Tensor | None = None
+    imu_values: Tensor | None = None
+    thermal_values: Tensor | None = None
+    video_values: Tensor | None = None
 
     @classmethod
     def take(cls, kwargs: MutableMapping[str, Any]) -> VisualInputs:
         """Move the visual inputs out of ``kwargs``."""
         return cls(**{name: kwargs.pop(name) for name in VISUAL_INPUT_NAMES if name in kwargs})
+
+    def take_modalities(self) -> dict[str, Tensor]:
+        """Move the inputs of the branches out, by modality."""
+        taken = {}
+        for modality in MODALITIES:
+            value = getattr(self, input_name(modality))
+            if value is not None:
+                taken[modality] = value
+                setattr(self, input_name(modality), None)
+        return taken
 
     @property
     def has_visuals(self) -> bool:
@@ -110,6 +131,21 @@ class Visuals:
     tokens: Sequence[Tensor]
     layouts: Sequence[VisualLayout]
     tokens_per_tile: int
+
+
+@dataclass
+class BranchTokens:
+    """The tokens of one further modality.
+
+    Attributes:
+        modality: Its name.
+        tokens_NVD: V tokens per input, in batch order.
+        is_placeholder_BT: True where they belong.
+    """
+
+    modality: str
+    tokens_NVD: Tensor
+    is_placeholder_BT: Tensor
 
 
 def state_of(cache: Cache | None) -> dict[str, Any]:

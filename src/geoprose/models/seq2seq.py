@@ -120,6 +120,7 @@ class GeoproseSeq2SeqModel(VisualHalf, GeoprosePreTrainedModel):
         has_visuals = visual_inputs is not None and visual_inputs.has_visuals
         visuals = self.visuals(visual_inputs) if has_visuals and visual_inputs is not None else None
         text = TextInputs(inputs_embeds, self.get_placeholder_mask(input_ids, inputs_embeds), attention_mask, 0)
+        self.merge_branches(text, input_ids, visual_inputs or VisualInputs())
         outputs: Any = self.fusion(self.language_model.encoder, text, visuals, attention_mask=attention_mask, **kwargs)
         return EncodedText(
             last_hidden_state=outputs.last_hidden_state,

@@ -91,7 +91,7 @@ class VisualHalf:
         """
         values = inputs.take_modalities()
         if self.branches is None and values:
-            raise ProcessingError(f"This system reads pictures and text only; it has no branch for {', '.join(values)}.")
+            raise ProcessingError(f"This system reads pictures and text; it has no branch for {', '.join(values)}.")
         if self.branches is not None and (values or text.past_length == 0):
             embed = self.get_input_embeddings()
             tokens = self.branches.tokens(values, input_ids, text.embeds_BTD, embed, self.pictures)

@@ -18,7 +18,8 @@ from geoprose.models.parts.encoders.position_table import resize_position_table
 
 if TYPE_CHECKING:
     from geoprose.models.composite import GeoproseForConditionalGeneration
-    from geoprose.systems.spec import LanguageModelSpec
+    from geoprose.models.parts.contracts import VisionEncoder
+    from geoprose.systems.spec import LanguageModelSpec, SystemSpec
     from geoprose.systems.specs.encoders import VisionEncoderSpec
     from geoprose.systems.specs.weights import WeightsSpec
 
@@ -90,18 +91,47 @@ def load_vision_encoder(model: GeoproseForConditionalGeneration, spec: VisionEnc
     Raises:
         ModelError: If a weight is missing or has another shape, or the configs contradict.
     """
-    encoder = model.model.vision_encoder
+    load_encoder(model.model.vision_encoder, spec, folder, "vision_encoder")
+
+
+def load_branches(model: Any, spec: SystemSpec, folders: Mapping[str, Path]) -> None:
+    """Put pretrained weights into the encoders of the branches; their connectors start fresh.
+
+    Args:
+        model: The composite.
+        spec: The system.
+        folders: Weights by modality, for the branches with an encoder of their own.
+
+    Raises:
+        ModelError: If a weight is missing or has another shape, or the configs contradict.
+    """
+    for modality in spec.branches:
+        branch = model.model.branches.branch(modality)
+        encoder_spec = spec.branches[modality].encoder
+        if encoder_spec is not None:
+            load_encoder(branch.encoder, encoder_spec, folders[modality], f"branches.{modality}.encoder")
+        if branch.connector is not None:
+            branch.connector.apply(model._init_weights)
+
+
+def load_encoder(encoder: VisionEncoder, spec: VisionEncoderSpec, folder: Path, part: str) -> None:
+    """Put pretrained weights into an encoder; see ``load_vision_encoder``.
+
+    Raises:
+        ModelError: If a weight is missing or has another shape, or the configs contradict.
+    """
     tower: Any = encoder.get_submodule(encoder.tower_path)
-    pretrained = _from_pretrained(type(tower), folder, "vision_encoder")
-    _compare_configs(spec.config, pretrained.config, "vision_encoder", folder)
+    pretrained = _from_pretrained(type(tower), folder, part)
+    _compare_configs(spec.config, pretrained.config, part, folder)
     state = {name: rows for name, rows in pretrained.state_dict().items() if not encoder.is_dropped(name)}
     key = encoder.position_table_key().removeprefix(f"{encoder.tower_path}.")
-    side = encoder.position_table_side()
     table = spec.position_table
-    state[key] = resize_position_table(
-        state[key], encoder.num_prefix_positions(), side, table.mode, table.align_corners
-    )
-    _assign(tower, state, "vision_encoder", folder)
+    if state[key].shape != tower.state_dict()[key].shape:
+        side = encoder.position_table_side()
+        state[key] = resize_position_table(
+            state[key], encoder.num_prefix_positions(), side, table.mode, table.align_corners
+        )
+    _assign(tower, state, part, folder)
     encoder.freeze_unused()
 
 

@@ -36,16 +36,20 @@ def tiny_spec(spec: SystemSpec) -> SystemSpec:
     values: dict[str, Any] = spec.model_dump(mode="json")
     encoder, language = values["vision_encoder"], values["language_model"]
     tower = encoder["config"]
-    heads = tower.get("num_attention_heads", 2)
-    tower.update({key: value for key, value in _TOWER.items() if key in tower or key.startswith(("hidden", "num"))})
-    tower["initializer_range"] = _INITIALIZER_RANGE
-    assert heads, "a vision encoder has attention heads"
+    for own in [tower, *(b["encoder"]["config"] for b in values.get("branches", {}).values() if b["encoder"])]:
+        own.update({key: value for key, value in _TOWER.items() if key in own or key.startswith(("hidden", "num"))})
+        own["initializer_range"] = _INITIALIZER_RANGE
+    for signal in values.get("signals", {}).values():
+        signal |= {"hidden_size": 16, "num_layers": 1, "num_heads": 2, "output_tokens": 3, "output_size": 8}
     config = language["config"]
     is_grouped = config.get("num_key_value_heads", 1) != config.get("num_attention_heads", 1)
     shrunk = {**_LANGUAGE, "num_key_value_heads": 2 if is_grouped else 4, "initializer_range": _INITIALIZER_RANGE}
     config.update(_under_its_names(language["type"], shrunk))
     config.pop("head_dim", None)
     encoder["weights"] = language["weights"] = None
+    for branch in values.get("branches", {}).values():
+        if branch["encoder"]:
+            branch["encoder"]["weights"] = None
     if isinstance(encoder["feature_layer"], list):
         encoder["feature_layer"] = list(range(1, 1 + len(encoder["feature_layer"])))
     factor = values["connector"].get("factor", 1)

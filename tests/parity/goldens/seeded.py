@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MODALITIES = ("vision", "text", "audio", "depth", "thermal", "imu")
 SEEDED_SIZES = {
@@ -28,7 +31,7 @@ _TEXTS = ([5, 49406, 7, 2, 49407], [49406, 11, 49407])
 
 def seeded_tensor(name: str, shape: Sequence[int], std: float = 0.3) -> Tensor:
     """Draw from the name: numpy promises never to change the numbers of RandomState."""
-    noise = np.random.RandomState(zlib.crc32(name.encode())).standard_normal(tuple(shape))  # noqa: NPY002
+    noise = np.random.RandomState(zlib.crc32(name.encode())).standard_normal(tuple(shape))
     return torch.from_numpy(np.asarray(noise * std))
 
 

@@ -54,6 +54,8 @@ class CompositeKind(SystemKind):
         from transformers import GenerationConfig
 
         model.model.vision_encoder.freeze_unused()
+        if model.model.branches is not None:
+            model.model.branches.freeze_unused()
         if (folder / "generation_config.json").is_file():
             model.generation_config = GenerationConfig.from_pretrained(folder, local_files_only=True)
         return model

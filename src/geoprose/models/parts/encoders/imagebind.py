@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torch import Tensor
-
 from geoprose.core.errors import ConfigError
 from geoprose.models.own_configs import ImageBindConfig
 from geoprose.models.parts.contracts import VisionEncoder
@@ -14,6 +12,7 @@ from geoprose.models.parts.encoders.imagebind_tower import ImageBindTower
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from torch import Tensor
     from transformers import PreTrainedConfig
 
 OUTPUTS = ("embedding", "patches")
@@ -28,8 +27,8 @@ class ImageBindEncoder(VisionEncoder):
         pool: Must be 1.
         final_norm: Must be False: the norm of the head always applies.
         truncate: Must be False.
-        output: ``"embedding"`` gives one token per input, the vector of the joint space (N, 1, J), clips averaged (NExT-GPT,
-            PandaGPT); ``"patches"`` gives the normalised patches (N, P, E) and has no clips.
+        output: ``"embedding"`` gives one token per input, the vector of the joint space (N, 1, J), clips averaged
+            (NExT-GPT, PandaGPT); ``"patches"`` gives the normalised patches (N, P, E) and has no clips.
 
     Raises:
         ConfigError: If an option does not apply.
@@ -37,7 +36,7 @@ class ImageBindEncoder(VisionEncoder):
 
     model_type = ImageBindConfig.model_type
 
-    def __init__(  # noqa: PLR0913, PLR0917 - the argument list is the contract of encoders
+    def __init__(
         self,
         config: PreTrainedConfig,
         feature_layer: int | Sequence[int] | None = None,

@@ -2,7 +2,8 @@
 
 All six share one graph; what differs between the published towers is in ``MODALITIES``.
 
-Shapes: N inputs, S clips, T tokens (class token and patches), P patches, E width of the tower, J width of the joint space.
+Shapes: N inputs, S clips, T tokens (class token and patches), P patches, E width of the tower, J width of the joint
+space.
 """
 
 from __future__ import annotations

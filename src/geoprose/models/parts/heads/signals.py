@@ -1,7 +1,7 @@
 """Signal tokens: the language model asks for a picture, a video or a sound, and a head says what it should show.
 
-Shapes: R requests, K signal tokens of a request, T text length, D language-model width, H width of the head, Q vectors of
-the condition, C their width.
+Shapes: R requests, K signal tokens of a request, T text length, D language-model width, H width of the head, Q vectors
+of the condition, C their width.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Generator(Protocol):
 class SignalHead(nn.Module):
     """Hidden states of signal tokens to the condition of a generator.
 
-    ``condition = W_out transformer(W_in (h + e), queries)``: encoder and decoder with pre-norm layers, final norms, ReLU
-    and four times as wide feed-forward layers; ``e`` are the word embeddings of the signal tokens, ``queries`` are
+    ``condition = W_out transformer(W_in (h + e), queries)``: encoder and decoder with pre-norm layers, final norms,
+    ReLU and four times as wide feed-forward layers; ``e`` are the word embeddings of the signal tokens, ``queries`` are
     learned, one per vector of the condition.
 
     Args:
@@ -93,8 +93,8 @@ class SignalHead(nn.Module):
         for row, place in starts:
             if not torch.equal(ids_BT[row, place : place + len(signal)], signal):
                 raise ProcessingError(
-                    f"Row {row} holds {self.tokens[0]} at place {place} without the {len(signal) - 1} signal tokens that "
-                    "belong behind it."
+                    f"Row {row} holds {self.tokens[0]} at place {place} without the {len(signal) - 1} signal tokens "
+                    "that belong behind it."
                 )
         if int(torch.isin(ids_BT, signal).sum()) != len(starts) * len(signal):
             raise ProcessingError(
