@@ -27,7 +27,7 @@ from geoprose.layout.resolutions import RESOLUTIONS
 from geoprose.models.inputs import VisualInputs
 
 if TYPE_CHECKING:
-    from geoprose.layout.visual import Plan
+    from geoprose.layout.visual import PatchGroups, Plan
     from geoprose.systems.spec import SystemSpec
 
 PUBLISHED_TEXT_TOKENS = 512
@@ -137,7 +137,7 @@ def memory_bytes(model: Any, tokens: int) -> Memory:
 def _see(spec: SystemSpec, model: Any, plan: Plan) -> Any:
     encoder = model.model.vision_encoder
     inputs = VisualInputs(
-        pixel_values=_pixels(plan.tiles),
+        pixel_values=_patches(spec, plan) if _cut(spec) else _pixels(plan.tiles),
         visual_layouts=torch.tensor([plan.layout], device="cpu"),
         **{name: _pixels(tiles) for name, tiles in plan.extra.items()},
     )
@@ -148,6 +148,18 @@ def _read(language_model: Any, length: int, width: int) -> Any:
     # Why a 4-D mask: transformers looks into a 2-D one, and there is nothing to look at on the meta device.
     mask = torch.empty(1, 1, length, length)
     return language_model(inputs_embeds=torch.empty(1, length, width), attention_mask=mask, use_cache=False)
+
+
+def _cut(spec: SystemSpec) -> PatchGroups | None:
+    resolution = RESOLUTIONS.get(spec.resolution.type)(**spec.resolution.arguments())
+    cut: PatchGroups | None = getattr(resolution, "patches", None)
+    return cut
+
+
+def _patches(spec: SystemSpec, plan: Plan) -> torch.Tensor:
+    cut = _cut(spec)
+    assert cut is not None
+    return torch.empty(plan.layout.num_tiles, cut.merge**2, 3 * cut.frames * cut.patch_size**2)
 
 
 def _pixels(tiles: Any) -> torch.Tensor:

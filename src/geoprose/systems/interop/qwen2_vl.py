@@ -69,6 +69,7 @@ class Qwen2VlReference(Reference):
         """Return what a released config changes in the preset."""
         text, vision = part_config(theirs.text_config), part_config(theirs.vision_config)
         vision["hidden_size"] = vision["embed_dim"]
+        vision |= {"num_hidden_layers": vision.pop("depth"), "num_attention_heads": vision.pop("num_heads")}
         rope = dict(text.pop("rope_parameters"))
         sections = rope.pop("mrope_section", [16, 24, 24])
         patch, merge = vision["patch_size"], vision["spatial_merge_size"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VisionTransformerPretrainedModel
+from transformers.utils.generic import is_flash_attention_requested
+from transformers.vision_utils import get_vision_cu_seqlens, get_vision_position_ids
 
 from geoprose.core.errors import ConfigError, ProcessingError
 from geoprose.models.parts.encoders.hf import HfEncoder
@@ -85,15 +88,16 @@ class Qwen2VitEncoder(HfEncoder):
                 "The vision encoder qwen2_vit needs pixel_values and visual_layouts, which the image processor of the "
                 "same system gives together."
             )
-        scale = torch.tensor([1, self.merge, self.merge], device=inputs.visual_layouts.device)
-        grids_S3 = inputs.visual_layouts[:, :3] * scale
+        # Why on the CPU: the sizes steer the control flow, wherever the patches are.
+        layouts_S6 = inputs.visual_layouts.cpu()
+        grids_S3 = layouts_S6[:, :3] * torch.tensor([1, self.merge, self.merge], device="cpu")
         patches_RC = inputs.pixel_values.reshape(-1, inputs.pixel_values.shape[-1])
         if int(grids_S3.prod(-1).sum()) != len(patches_RC):
             raise ProcessingError(
                 f"visual_layouts describe {int(grids_S3.prod(-1).sum())} patches but pixel_values hold "
                 f"{len(patches_RC)}; encode all visuals of the batch with the processor of this system."
             )
-        features: Tensor = self(patches_RC, grids_S3.to(patches_RC.device))
+        features: Tensor = self(patches_RC, grids_S3)
         return features
 
     def forward(self, patches_RC: Tensor, grids_S3: Tensor | None = None) -> Tensor:
@@ -101,12 +105,20 @@ class Qwen2VitEncoder(HfEncoder):
 
         Args:
             patches_RC: Values of a patch: channels, frames, rows, columns.
-            grids_S3: Steps in time, rows and columns of patches of each visual.
+            grids_S3: Steps in time, rows and columns of patches of each visual, on the CPU.
         """
         patches = patches_RC.to(dtype=self.tower.dtype)
+        borders = get_vision_cu_seqlens(grids_S3)
+        run = partial(
+            self.tower,
+            patches,
+            grid_thw=grids_S3,
+            position_ids=get_vision_position_ids(grids_S3, self.merge).to(patches.device),
+            cu_seqlens=borders.to(patches.device) if is_flash_attention_requested(self.tower.config) else borders,
+        )
         if not self._layers:
-            features_RE = self.tower(patches, grid_thw=grids_S3).last_hidden_state
+            features_RE = run().last_hidden_state
         else:
-            states = self.tower(patches, grid_thw=grids_S3, output_hidden_states=True).hidden_states
+            states = run(output_hidden_states=True).hidden_states
             features_RE = torch.cat([states[layer] for layer in self._layers], dim=-1)
         return features_RE.unflatten(0, (-1, self.merge**2))  # type: ignore[no-any-return]
