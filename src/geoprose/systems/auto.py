@@ -9,14 +9,20 @@ from __future__ import annotations
 from transformers import AutoImageProcessor, AutoProcessor
 
 from geoprose.models.config import GeoproseConfig
+from geoprose.models.dense.config import DenseConfig
 from geoprose.models.dual.config import DualEncoderConfig
+from geoprose.models.factorised.config import FactorisedConfig
 from geoprose.models.seq2seq import GeoproseSeq2SeqConfig
+from geoprose.processing.dense import DenseProcessor
 from geoprose.processing.dual import DualEncoderProcessor
 from geoprose.processing.image_processor import GeoproseImageProcessor
+from geoprose.processing.multi_source import MultiSourceProcessor
 from geoprose.processing.processor import GeoproseProcessor
 
 for _config in (GeoproseConfig, GeoproseSeq2SeqConfig):
     AutoImageProcessor.register(_config, image_processor_classes={"pil": GeoproseImageProcessor}, exist_ok=True)
     AutoProcessor.register(_config, GeoproseProcessor, exist_ok=True)
-AutoImageProcessor.register(DualEncoderConfig, image_processor_classes={"pil": GeoproseImageProcessor}, exist_ok=True)
-AutoProcessor.register(DualEncoderConfig, DualEncoderProcessor, exist_ok=True)
+for _other, _processor in ((DenseConfig, DenseProcessor), (DualEncoderConfig, DualEncoderProcessor)):
+    AutoImageProcessor.register(_other, image_processor_classes={"pil": GeoproseImageProcessor}, exist_ok=True)
+    AutoProcessor.register(_other, _processor, exist_ok=True)
+AutoImageProcessor.register(FactorisedConfig, image_processor_classes={"pil": MultiSourceProcessor}, exist_ok=True)

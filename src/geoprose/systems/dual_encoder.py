@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from geoprose.systems.specs.dense import DenseSpec
+
 _TINY = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 _TINY_LENGTH = 40
 
@@ -42,8 +44,8 @@ def build_dual_encoder(spec: DualEncoderSpec, options: BuildOptions) -> System[D
     """
     is_tiny = options.scale == "tiny"
     spec = tiny_dual_spec(spec) if is_tiny else spec
-    tokenizer: Any = tiny_text_tokenizer() if is_tiny else _tokenizer(spec)
-    values = _tiny_ids(tokenizer) if is_tiny else {}
+    tokenizer: Any = tiny_text_tokenizer() if is_tiny else text_tokenizer(spec)
+    values = tiny_text_values(tokenizer) if is_tiny else {}
     config = dual_config(spec, values)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
@@ -64,42 +66,56 @@ def dual_config(spec: DualEncoderSpec, text_values: Mapping[str, Any] | None = N
     Raises:
         ConfigError: If transformers refuses the values of a tower.
     """
-    vision, text = spec.vision_encoder, spec.text_encoder
-    vision_type = VISION_TOWERS.get(vision.type).model_type
-    text_type = TEXT_TOWERS.get(text.type).model_type
-    vision_values = {**vision.config, "image_size": spec.resolution.image_size}
     return DualEncoderConfig(
-        vision_config=sub_config(vision_type, vision_values, "vision_encoder"),
-        text_config=sub_config(text_type, {**text.config, **(text_values or {})}, "text_encoder"),
-        vision=vision.as_config(),
-        text=text.as_config(),
+        **tower_configs(spec, text_values),
         projection=spec.projection.model_dump(mode="json"),
         logits=spec.logits.model_dump(mode="json"),
         system=spec.model_dump(mode="json"),
     )
 
 
+def tower_configs(spec: DualEncoderSpec | DenseSpec, text_values: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return what the transformers config says about the two towers.
+
+    Raises:
+        ConfigError: If transformers refuses the values of a tower.
+    """
+    vision, text = spec.vision_encoder, spec.text_encoder
+    vision_values = {**vision.config, "image_size": spec.resolution.image_size}
+    vision_type = VISION_TOWERS.get(vision.type).model_type
+    text_type = TEXT_TOWERS.get(text.type).model_type
+    return {
+        "vision_config": sub_config(vision_type, vision_values, "vision_encoder"),
+        "text_config": sub_config(text_type, {**text.config, **(text_values or {})}, "text_encoder"),
+        "vision": vision.as_config(),
+        "text": text.as_config(),
+    }
+
+
 def dual_processor(spec: DualEncoderSpec, tokenizer: Any) -> DualEncoderProcessor:
     """Build the processor of a dual encoder."""
-    resolution, text = spec.resolution, spec.text_encoder
-    image_processor = GeoproseImageProcessor(
+    return DualEncoderProcessor(picture_processor(spec), tokenizer, **text_options(spec))
+
+
+def picture_processor(spec: DualEncoderSpec | DenseSpec) -> GeoproseImageProcessor:
+    """Build the part of the processor that reads pictures."""
+    resolution = spec.resolution
+    return GeoproseImageProcessor(
         resolution=resolution.as_config(),
         resample=resolution.resample,
         image_mean=resolution.image_mean,
         image_std=resolution.image_std,
     )
-    return DualEncoderProcessor(
-        image_processor,
-        tokenizer,
-        max_length=text.max_length,
-        padding=text.padding,
-        use_mask=text.use_mask,
-        lowercase=text.lowercase,
-    )
 
 
-def tiny_dual_spec(spec: DualEncoderSpec) -> DualEncoderSpec:
-    """Return the spec with both towers shrunk and no pretrained weights; the tile has four patches along each edge."""
+def text_options(spec: DualEncoderSpec | DenseSpec) -> dict[str, Any]:
+    """Return how the processor prepares text."""
+    names = ("max_length", "padding", "use_mask", "lowercase")
+    return {name: getattr(spec.text_encoder, name) for name in names}
+
+
+def tiny_towers(spec: DualEncoderSpec | DenseSpec) -> dict[str, Any]:
+    """Return spec values with both towers shrunk and no pretrained weights; a tile has four patches along each edge."""
     values: dict[str, Any] = spec.model_dump(mode="json")
     for part in (values["vision_encoder"], values["text_encoder"]):
         part["config"].update(_TINY)
@@ -108,10 +124,16 @@ def tiny_dual_spec(spec: DualEncoderSpec) -> DualEncoderSpec:
     text["config"]["max_position_embeddings"] = text["max_length"] = _TINY_LENGTH
     if "projection_size" in text["config"]:
         text["config"]["projection_size"] = _TINY["hidden_size"]
-    if values["projection"]["dim"]:
-        values["projection"]["dim"] = 24
     values["weights"] = None
     values["resolution"]["image_size"] = 4 * values["vision_encoder"]["config"]["patch_size"]
+    return values
+
+
+def tiny_dual_spec(spec: DualEncoderSpec) -> DualEncoderSpec:
+    """Return the spec of the tiny scale."""
+    values = tiny_towers(spec)
+    if values["projection"]["dim"]:
+        values["projection"]["dim"] = 24
     return DualEncoderSpec.model_validate(merge(values, spec.tiny))
 
 
@@ -126,12 +148,19 @@ def tiny_text_tokenizer() -> PreTrainedTokenizerFast:
     return tokenizer  # type: ignore[no-any-return]
 
 
-def _tiny_ids(tokenizer: Any) -> dict[str, Any]:
+def tiny_text_values(tokenizer: Any) -> dict[str, Any]:
+    """Return what the tiny tokenizer changes in the config of a text tower."""
     names = ("bos_token_id", "eos_token_id", "pad_token_id")
     return {"vocab_size": len(tokenizer), **{name: getattr(tokenizer, name) for name in names}}
 
 
-def _tokenizer(spec: DualEncoderSpec) -> Any:
+def text_tokenizer(spec: DualEncoderSpec | DenseSpec) -> Any:
+    """Return the tokenizer that belongs to the text tower's weights.
+
+    Raises:
+        ConfigError: If the preset names no weights.
+        ResourceError: If the tokenizer cannot be read.
+    """
     folder = weights_folder(spec) if spec.weights else weights_dir(spec.text_encoder.weights, "text_encoder")
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -139,7 +168,7 @@ def _tokenizer(spec: DualEncoderSpec) -> Any:
         raise ResourceError(f"{folder} holds no tokenizer that can be read: {error}") from error
 
 
-def weights_folder(spec: DualEncoderSpec) -> Path:
+def weights_folder(spec: DualEncoderSpec | DenseSpec) -> Path:
     """Return the folder of the weights of both towers.
 
     Raises:
@@ -167,18 +196,33 @@ def load_dual_weights(model: GeoproseDualEncoder, spec: DualEncoderSpec) -> None
         for tower, part in ((model.vision, "vision_encoder"), (model.text, "text_encoder")):
             folder = weights_dir(getattr(spec, part).weights, part)
             state = type(tower.model).from_pretrained(folder, local_files_only=True, use_safetensors=True).state_dict()
-            _assign(tower.model, state, folder)
+            assign_strictly(tower.model, state, folder)
         return
+    assign_strictly(model, published_weights(spec, model.config), weights_folder(spec))
+
+
+def published_weights(spec: DualEncoderSpec | DenseSpec, config: Any) -> dict[str, Tensor]:
+    """Return the weights of a published dual encoder under the names of ours.
+
+    Raises:
+        ConfigError: If the preset does not say how they are laid out.
+        ResourceError: If they are not on this machine.
+        ModelError: If one has a name that the layout does not know.
+    """
     layout = spec.weights_layout or spec.reference
     if layout is None:
         raise ConfigError(f"{spec.name} names weights but no weights_layout, so their names cannot be read.")
     reference: Any = REFERENCES.get(layout)()
-    folder = weights_folder(spec)
-    state, _ = reference.key_map(model.config).to_ours(reference.published_state(folder))
-    _assign(model, state, folder)
+    state, _ = reference.key_map(config).to_ours(reference.published_state(weights_folder(spec)))
+    return dict(state)
 
 
-def _assign(module: torch.nn.Module, state: Mapping[str, Tensor], folder: Path) -> None:
+def assign_strictly(module: torch.nn.Module, state: Mapping[str, Tensor], folder: Path) -> None:
+    """Put weights into a module.
+
+    Raises:
+        ModelError: If one is missing, unexpected or of another shape.
+    """
     try:
         module.load_state_dict(dict(state), strict=True)
     except RuntimeError as error:

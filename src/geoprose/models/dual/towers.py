@@ -69,6 +69,9 @@ class Tower(nn.Module):
 class VisionTower(Tower):
     """Pictures to one vector each, or to maps of patch features."""
 
+    final_norm: ClassVar[str]
+    """Name of the norm behind the last block."""
+
     def forward(self, pixel_values_NCHW: Tensor) -> Tensor:
         """Return (N, E)."""
         return self._pooled(self.model(pixel_values_NCHW.to(self.model.dtype)))
@@ -82,6 +85,10 @@ class VisionTower(Tower):
         """
         outputs = self.model(pixel_values_NCHW.to(self.model.dtype), output_hidden_states=True)
         return [self._map(outputs.hidden_states[layer]) for layer in layers], self._pooled(outputs)
+
+    def normed(self, hidden: Tensor) -> Tensor:
+        """Pass hidden states (..., E) through the norm behind the last block."""
+        return self.model.get_submodule(self.final_norm)(hidden)  # type: ignore[no-any-return]
 
     def grid_side(self) -> int:
         """Return h, which is w."""
@@ -122,6 +129,7 @@ class ClipVisionTower(VisionTower):
 
     model_type = "clip_vision_model"
     architecture = "CLIPVisionModel"
+    final_norm = "post_layernorm"
     native_heads = ("post_layernorm",)
 
 
@@ -130,6 +138,7 @@ class SiglipVisionTower(VisionTower):
 
     model_type = "siglip_vision_model"
     architecture = "SiglipVisionModel"
+    final_norm = "post_layernorm"
     num_prefix = 0
     native_heads = ("head",)
 
@@ -139,6 +148,7 @@ class VitTower(VisionTower):
 
     model_type = "vit"
     architecture = "ViTModel"
+    final_norm = "layernorm"
     native_heads = ("pooler",)
 
 
@@ -147,6 +157,7 @@ class Dinov2Tower(VisionTower):
 
     model_type = "dinov2"
     architecture = "Dinov2Model"
+    final_norm = "layernorm"
 
     def unused_parameter_names(self) -> list[str]:
         """Return the mask token, which only pretraining reads."""

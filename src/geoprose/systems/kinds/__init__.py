@@ -19,8 +19,10 @@ KINDS: Registry[type[SystemKind]] = Registry(
     slot="system_kind",
     table={
         COMPOSITE: "geoprose.systems.kinds.composite:CompositeKind",
+        "dense": "geoprose.systems.kinds.dense:DenseKind",
         "dual_encoder": "geoprose.systems.kinds.dual_encoder:DualEncoderKind",
         "encoder_decoder": "geoprose.systems.kinds.encoder_decoder:EncoderDecoderKind",
+        "factorised_encoder": "geoprose.systems.kinds.factorised:FactorisedKind",
     },
 )
 
