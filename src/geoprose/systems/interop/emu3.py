@@ -53,7 +53,7 @@ class Emu3Reference(Reference):
         return Emu3Config(
             vq_config=part_config(ours.vision_config),
             text_config=part_config(ours.text_config),
-            vocabulary_map={packer["eol_token"]: packer["eol_id"], **vocabulary_map(ours)},
+            vocabulary_map={packer["eol_token"]: packer.get("eol_id", 0), **vocabulary_map(ours)},
             tie_word_embeddings=ours.tie_word_embeddings,
         )
 

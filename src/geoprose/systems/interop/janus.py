@@ -52,7 +52,7 @@ class JanusReference(Reference):
         width = text["hidden_size"]
         return JanusConfig(
             vision_config={
-                **{name: vision[name] for name in _SHARED},
+                **{name: vision[name] for name in _SHARED if name in vision},
                 "mlp_ratio": vision["intermediate_size"] / vision["hidden_size"],
                 "projection_dim": width,
                 "depth": ours.connector["depth"],
