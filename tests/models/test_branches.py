@@ -187,7 +187,7 @@ def test_placeholders_and_inputs_must_match(single, multi):
     two = values(single, count=2)["audio_values"]
     with pytest.raises(ProcessingError, match="1 placeholders of audio but the 2 inputs"):
         single.model(input_ids=ids, audio_values=two)
-    with pytest.raises(ProcessingError, match="placeholders of audio .* but no audio_values"):
+    with pytest.raises(ProcessingError, match=r"placeholders of audio .* but no audio_values"):
         single.model(input_ids=ids)
     with pytest.raises(ProcessingError, match="no branch for imu; it reads pictures and thermal, depth, audio"):
         multi.model(input_ids=torch.tensor([[7]]), imu_values=two)

@@ -26,6 +26,7 @@ _INPUT_SHAPES = {
     "thermal": (2, 1, 224, 224),
     "imu": (2, 6, 2000),
 }
+SIGNAL_SIZES = {"width": 16, "signals": 4, "output_tokens": 5, "output_size": 6}
 _TEXTS = ([5, 49406, 7, 2, 49407], [49406, 11, 49407])
 
 

@@ -6,10 +6,12 @@ of the condition, C their width.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
+from transformers import LogitsProcessor
 
 from geoprose.core.errors import ProcessingError
 
@@ -31,9 +33,9 @@ class Generator(Protocol):
 class SignalHead(nn.Module):
     """Hidden states of signal tokens to the condition of a generator.
 
-    ``condition = W_out transformer(W_in (h + e), queries)``: encoder and decoder with pre-norm layers, final norms,
-    ReLU and four times as wide feed-forward layers; ``e`` are the word embeddings of the signal tokens, ``queries`` are
-    learned, one per vector of the condition.
+    ``condition = W_out decoder(queries, encoder(W_in (h + e)))``: pre-norm layers with final norms, ReLU, feed-forward
+    layers four times as wide; ``e`` are the word embeddings of the signal tokens, ``queries`` are learned, one per vector
+    of the condition.
 
     Args:
         width: D.
@@ -47,28 +49,23 @@ class SignalHead(nn.Module):
         super().__init__()
         self.tokens, self.token_ids = tuple(options["tokens"]), tuple(options["token_ids"])
         hidden, layers = int(options["hidden_size"]), int(options["num_layers"])
+        layer = {"d_model": hidden, "nhead": int(options["num_heads"]), "dim_feedforward": 4 * hidden, "dropout": 0.0}
+        layer |= {"batch_first": True, "norm_first": True}
         self.input = nn.Linear(width, hidden)
-        self.transformer = nn.Transformer(
-            hidden,
-            int(options["num_heads"]),
-            layers,
-            layers,
-            4 * hidden,
-            dropout=0.0,
-            batch_first=True,
-            norm_first=True,
+        self.encoder = nn.TransformerEncoder(
+            nn.TransformerEncoderLayer(**layer), layers, nn.LayerNorm(hidden), enable_nested_tensor=False
         )
+        self.decoder = nn.TransformerDecoder(nn.TransformerDecoderLayer(**layer), layers, nn.LayerNorm(hidden))
         self.queries = nn.Parameter(torch.zeros(1, int(options["output_tokens"]), hidden))
         self.output = nn.Linear(hidden, int(options["output_size"]))
 
     def init_weights(self) -> None:
         """Draw the queries from the normal distribution; the rest as any linear layer."""
         nn.init.normal_(self.queries)
-        for name, parameter in self.transformer.named_parameters():
-            if name.endswith("in_proj_weight"):
-                nn.init.xavier_uniform_(parameter)
-            elif name.endswith("in_proj_bias"):
-                nn.init.zeros_(parameter)
+        for module in self.modules():
+            if isinstance(module, nn.MultiheadAttention):
+                nn.init.xavier_uniform_(module.in_proj_weight)
+                nn.init.zeros_(module.in_proj_bias)
 
     def forward(self, hidden_RKD: Tensor, embeds_RKD: Tensor) -> Tensor:
         """Return conditions (R, Q, C).
@@ -77,10 +74,9 @@ class SignalHead(nn.Module):
             hidden_RKD: Last hidden states at the signal tokens, behind the final norm.
             embeds_RKD: Word embeddings of the signal tokens.
         """
-        memory_RKH = self.input(hidden_RKD + embeds_RKD)
-        return self.output(  # type: ignore[no-any-return]
-            self.transformer(memory_RKH, self.queries.expand(len(memory_RKH), -1, -1))
-        )
+        memory_RKH = self.encoder(self.input(hidden_RKD + embeds_RKD))
+        condition_RQH = self.decoder(self.queries.expand(len(memory_RKH), -1, -1), memory_RKH)
+        return self.output(condition_RQH)  # type: ignore[no-any-return]
 
     def find(self, ids_BT: Tensor) -> list[tuple[int, int]]:
         """Return row and place of the first token of every complete run of signal tokens, in order.
@@ -169,3 +165,43 @@ def generate_all(conditions: Mapping[str, Tensor], generators: Mapping[str, Gene
             )
         made[name] = [generators[name].generate(condition_QC) for condition_QC in conditions_RQC]
     return made
+
+
+def signal_conditions(model: Any, input_ids: Tensor, **inputs: Any) -> dict[str, Tensor]:
+    """Return the conditions (R, Q, C) that whole texts ask for, by name; gradients reach head and language model.
+
+    Args:
+        model: The composite.
+        input_ids: Prompts with answers (B, T); a request is a run of all signal tokens.
+        **inputs: Everything else that ``forward`` takes.
+
+    Raises:
+        ProcessingError: If the system has no signals.
+    """
+    if model.signal_heads is None:
+        raise ProcessingError("This system has no signal tokens, so it cannot ask a generator for anything.")
+    hidden_BTD = model.model(input_ids=input_ids, **inputs).last_hidden_state
+    conditions: dict[str, Tensor] = model.signal_heads.conditions(input_ids, hidden_BTD, model.get_input_embeddings())
+    return conditions
+
+
+class WholeSignals(LogitsProcessor):  # type: ignore[misc]  # transformers is untyped
+    """Make ``generate`` write signal tokens as whole runs: behind the first come all others, and none comes alone.
+
+    Args:
+        heads: The signal heads of the system.
+    """
+
+    def __init__(self, heads: SignalHeads) -> None:
+        self.runs = [list(head.token_ids) for head in heads.values() if isinstance(head, SignalHead)]
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Return the scores (B, O) with everything ruled out that would break a run."""
+        scores = scores.clone()
+        scores[:, [token for run in self.runs for token in run[1:]]] = -torch.inf
+        for run in self.runs:
+            for token, following in pairwise(run):
+                rows = input_ids[:, -1] == token
+                scores[rows] = -torch.inf
+                scores[rows, following] = 0.0
+        return scores
