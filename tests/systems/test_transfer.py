@@ -5,17 +5,25 @@ import pickle
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageTextToText, CLIPVisionModel
 
 from geoprose.core.errors import ConfigError, ModelError, ResourceError
+from geoprose.systems.interop import REFERENCES
 from geoprose.systems.load import load_system
+from geoprose.systems.presets import list_presets, load_preset
 from geoprose.systems.save import save_system
 from geoprose.systems.transfer import export_checkpoint, import_checkpoint
 from geoprose.systems.transfer_llava import KEY_MAP, import_llava_layout, is_llava_layout
 from geoprose.systems.verify import batch_of, scrambled_system
 
 SIZES = (((48, 48),),)
+REFERENCED = [
+    name
+    for name in list_presets()
+    if (known := load_preset(name).reference) and hasattr(transformers, REFERENCES.get(known).architecture)
+]
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +66,18 @@ def test_a_released_checkpoint_comes_back_exactly(system, exported, tiny_preset,
         assert torch.equal(imported.system.model.state_dict()[name], value), name
     again = load_system(save_system(imported.system, tmp_path / "ours"))
     assert torch.equal(_logits(again), _logits(imported.system))
+
+
+@pytest.mark.parametrize("preset", REFERENCED)
+def test_every_published_layout_goes_out_and_comes_back(preset, tmp_path):
+    system = scrambled_system(preset)
+    system.model.float()
+    folder = export_checkpoint(system, tmp_path / "released")
+    path = tmp_path / "tiny.yaml"
+    path.write_text(json.dumps(system.spec.model_dump(mode="json") | {"name": "tiny"}))
+    imported = import_checkpoint(folder, str(path))
+    for name, value in system.model.state_dict().items():
+        assert torch.equal(imported.system.model.state_dict()[name], value), name
 
 
 def test_dtype_is_followed(exported, tiny_preset):

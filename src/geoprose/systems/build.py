@@ -98,9 +98,7 @@ def build_composite(spec: SystemSpec, options: BuildOptions) -> System:
     spec = tiny_spec(spec) if is_tiny else spec
     tokenizer: Any = tiny_tokenizer(spec.prompt) if is_tiny else load_tokenizer(spec.language_model)
     tokenizer = prepare_tokenizer(tokenizer, spec)
-    image_token_id = tokenizer.convert_tokens_to_ids(spec.prompt.image_token)
-    config = name_tokens(hf_config(spec, len(tokenizer), image_token_id, _special_ids(tokenizer)), tokenizer)
-    config = name_modalities(config, tokenizer)
+    config = _config(spec, tokenizer, _special_ids(tokenizer))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         model = _pretrained_model(spec, config) if options.weights else kind_of(spec.kind).model_class()(config)
@@ -108,13 +106,37 @@ def build_composite(spec: SystemSpec, options: BuildOptions) -> System:
     for part in model.modules():
         if isinstance(part, Connector):
             part.initialise_output_scale(embedding_std)
+    return finish_system(spec, model.to(options.dtype), tokenizer)
+
+
+def empty_composite(spec: SystemSpec, tokenizer: Any, their_text_config: Any) -> System:
+    """Return a composite whose weights are still to be filled in, with the vocabulary of a released checkpoint.
+
+    Args:
+        spec: The system.
+        tokenizer: The checkpoint's tokenizer.
+        their_text_config: Config of its language model; gives the rows of the vocabulary and the special tokens.
+    """
+    tokenizer = prepare_tokenizer(tokenizer, spec)
+    names = ("bos_token_id", "eos_token_id", "pad_token_id")
+    special = {name: value for name in names if isinstance(value := getattr(their_text_config, name, None), int)}
+    config = _config(spec, tokenizer, special)
+    config.text_config.vocab_size = their_text_config.vocab_size  # type: ignore[union-attr]
+    with no_init_weights():
+        model = kind_of(spec.kind).model_class()(config)
+    return finish_system(spec, model, tokenizer)
+
+
+def _config(spec: SystemSpec, tokenizer: Any, special_ids: dict[str, int]) -> GeoproseConfig:
+    image_token_id = tokenizer.convert_tokens_to_ids(spec.prompt.image_token)
+    config = name_tokens(hf_config(spec, len(tokenizer), image_token_id, special_ids), tokenizer)
+    return name_modalities(config, tokenizer)
+
+
+def finish_system(spec: SystemSpec, model: Any, tokenizer: Any) -> System:
+    """Give a model its processor and its generation config and return the whole system."""
     processor = build_processor(spec, tokenizer, model.model.num_visual_tokens)
     processor.branches = _branches_of(model.model)
-    return finish_system(spec, model.to(options.dtype), processor)
-
-
-def finish_system(spec: SystemSpec, model: Any, processor: GeoproseProcessor) -> System:
-    """Give a model its generation config and return the whole system."""
     model.generation_config = _generation_config(model, processor.tokenizer)
     return System(spec, model.eval(), processor)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers.initialization import no_init_weights
 
 from geoprose.core.errors import ConfigError, ModelError, ResourceError
 from geoprose.core.spec import merge
@@ -54,6 +55,13 @@ def build_dual_encoder(spec: DualEncoderSpec, options: BuildOptions) -> System[D
         load_dual_weights(model, spec)
         model.freeze_unused()
     return System(spec, model.to(options.dtype).eval(), dual_processor(spec, tokenizer))
+
+
+def empty_dual_encoder(spec: DualEncoderSpec, tokenizer: Any) -> System[DualEncoderSpec]:
+    """Return a dual encoder whose weights are still to be filled in."""
+    with no_init_weights():
+        model = GeoproseDualEncoder(dual_config(spec))
+    return System(spec, model.eval(), dual_processor(spec, tokenizer))
 
 
 def dual_config(spec: DualEncoderSpec, text_values: Mapping[str, Any] | None = None) -> DualEncoderConfig:

@@ -14,22 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 from transformers import AutoConfig
-from transformers.initialization import no_init_weights
 
 from geoprose.core.errors import ConfigError, ModelError, ResourceError
 from geoprose.core.spec import merge, validate
-from geoprose.models.composite import GeoproseForConditionalGeneration
-from geoprose.systems.build import System, build_processor, finish_system, prepare_tokenizer
-from geoprose.systems.code_tokens import name_tokens
 from geoprose.systems.converted import quiet_transformers
-from geoprose.systems.hf_config import hf_config
 from geoprose.systems.interop import REFERENCES
 from geoprose.systems.interop.base import Reference, untied
+from geoprose.systems.kinds import kind_of
 from geoprose.systems.load import refuse_code_in
-from geoprose.systems.presets import list_presets, load_preset
+from geoprose.systems.presets import list_presets, load_preset, spec_type_of
 from geoprose.systems.pretrained import load_tokenizer_from
 from geoprose.systems.save import plain_model
-from geoprose.systems.spec import SystemSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +32,9 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
     from transformers import PreTrainedConfig
+
+    from geoprose.systems.build import System
+    from geoprose.systems.spec import SystemSpec
 
 _NAMED = 5
 _FAULTS = ("missing", "unexpected", "mismatched")
@@ -72,19 +70,13 @@ def import_checkpoint(folder: Path, preset: str | None = None, dtype: torch.dtyp
     theirs = _config(folder)
     name, reference = _find_preset(theirs, preset)
     spec = _spec_of(name, reference, theirs)
-    tokenizer = prepare_tokenizer(load_tokenizer_from(folder), spec)
-    image_token_id = tokenizer.convert_tokens_to_ids(spec.prompt.image_token)
-    config = name_tokens(hf_config(spec, len(tokenizer), image_token_id, {}), tokenizer)
-    config.text_config.vocab_size = theirs.get_text_config().vocab_size
+    system = kind_of(spec.kind).adopt(spec, load_tokenizer_from(folder), theirs)
     published = _published_weights(folder, reference, dtype)
-    ours, left_out = reference.key_map(config).to_ours(published)
-    with no_init_weights():
-        model: Any = GeoproseForConditionalGeneration(config)
-    check_state(ours, untied(model), folder)
-    model.load_state_dict(ours, strict=False, assign=True)
-    model.tie_weights()
-    processor = build_processor(spec, tokenizer, model.model.num_visual_tokens)
-    return Imported(finish_system(spec, model, processor), tuple(left_out))
+    ours, left_out = reference.key_map(system.model.config).to_ours(published)
+    check_state(ours, untied(system.model), folder)
+    system.model.load_state_dict(ours, strict=False, assign=True)
+    system.model.tie_weights()
+    return Imported(system, tuple(left_out))
 
 
 def export_checkpoint(system: System, out_dir: Path) -> Path:
@@ -159,13 +151,19 @@ def _reference_of(spec: SystemSpec) -> Reference:
 
 def _spec_of(name: str, reference: Reference, theirs: PreTrainedConfig) -> SystemSpec:
     values = load_preset(name).model_dump(mode="json")
-    changes = reference.spec_values(theirs)
-    for part, change in changes.items():
-        if isinstance(change, dict) and "config" in change:
-            # The released config replaces the published one, key by key, where the preset says something.
-            known = values[part]["config"]
-            change["config"] = {key: change["config"][key] for key in known if key in change["config"]}
-    return validate(SystemSpec, merge(values, changes), f"preset {name!r} with the released config")
+    # The released config replaces the published one, key by key, where the preset says something.
+    changes = _restricted(reference.spec_values(theirs), values)
+    return validate(spec_type_of(values), merge(values, changes), f"preset {name!r} with the released config")
+
+
+def _restricted(changes: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``changes`` without the keys that ``known`` does not have, at every depth."""
+    kept: dict[str, Any] = {}
+    for key, value in changes.items():
+        if key in known:
+            both = isinstance(value, dict) and isinstance(known[key], dict)
+            kept[key] = _restricted(value, known[key]) if both else value
+    return kept
 
 
 def _published_weights(folder: Path, reference: Reference, dtype: torch.dtype | None) -> dict[str, Tensor]:
@@ -179,9 +177,7 @@ def _published_weights(folder: Path, reference: Reference, dtype: torch.dtype | 
         raise ModelError(f"{folder} cannot be read as safetensors of {reference.architecture}: {error}") from error
     raise_faults(folder, {kind: sorted(str(name) for name in info[f"{kind}_keys"]) for kind in _FAULTS})
     state: dict[str, Tensor] = theirs.state_dict()
-    tied = getattr(theirs, "_tied_weights_keys", None) or {}
-    is_tied = bool(theirs.config.tie_word_embeddings)
-    return {name: tensor for name, tensor in state.items() if not (is_tied and name in tied)}
+    return {name: tensor for name, tensor in state.items() if name not in theirs.all_tied_weights_keys}
 
 
 def check_state(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], folder: Path) -> None:

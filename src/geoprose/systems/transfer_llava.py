@@ -18,7 +18,7 @@ from transformers.initialization import no_init_weights
 from geoprose.core.errors import ConfigError, ModelError, ResourceError
 from geoprose.core.spec import merge, validate
 from geoprose.models.composite import GeoproseForConditionalGeneration
-from geoprose.systems.build import build_processor, finish_system, prepare_tokenizer
+from geoprose.systems.build import finish_system, prepare_tokenizer
 from geoprose.systems.hf_config import hf_config
 from geoprose.systems.interop.base import untied
 from geoprose.systems.interop.key_map import KeyMap, Rename
@@ -104,8 +104,7 @@ def import_llava_layout(
             )
         load_vision_encoder(model, spec.vision_encoder, vision_dir)
     model = model.to(dtype or model.lm_head.weight.dtype)
-    processor = build_processor(spec, tokenizer, model.model.num_visual_tokens)
-    return Imported(finish_system(spec, model, processor), tuple(left_out))
+    return Imported(finish_system(spec, model, tokenizer), tuple(left_out))
 
 
 def _spec(values: dict[str, Any], preset: str) -> SystemSpec:

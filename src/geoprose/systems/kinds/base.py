@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from geoprose.core.errors import ConfigError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -41,6 +43,19 @@ class SystemKind(ABC):
     @abstractmethod
     def meta_config(self, spec: Any) -> Any:
         """Return the config of a spec without a tokenizer, to build at published size without memory."""
+
+    def adopt(self, spec: Any, tokenizer: Any, theirs: Any) -> System[Any]:
+        """Return a system whose weights are still to be filled in, for an imported checkpoint.
+
+        Args:
+            spec: The preset with what the released config changes.
+            tokenizer: The checkpoint's tokenizer.
+            theirs: The released config.
+
+        Raises:
+            ConfigError: If this kind of system cannot be imported.
+        """
+        raise ConfigError(f"System {spec.name} is of kind {spec.kind}, for which no checkpoint is released to import.")
 
     def after_load(self, model: Any, folder: Path) -> Any:
         """Return the model that was loaded from ``folder`` with what is not in its weights."""

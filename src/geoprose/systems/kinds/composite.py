@@ -49,6 +49,12 @@ class CompositeKind(SystemKind):
 
         return meta_config(spec)
 
+    def adopt(self, spec: Any, tokenizer: Any, theirs: Any) -> System[Any]:
+        """Return a system whose weights are still to be filled in; see ``SystemKind.adopt``."""
+        from geoprose.systems.build import empty_composite
+
+        return empty_composite(spec, tokenizer, theirs.get_text_config())
+
     def after_load(self, model: Any, folder: Path) -> Any:
         """Freeze what never gets a gradient and read the generation config."""
         from transformers import GenerationConfig

@@ -49,6 +49,12 @@ class DualEncoderKind(SystemKind):
 
         return dual_config(spec)
 
+    def adopt(self, spec: Any, tokenizer: Any, theirs: Any) -> System[Any]:
+        """Return a system whose weights are still to be filled in; see ``SystemKind.adopt``."""
+        from geoprose.systems.dual_encoder import empty_dual_encoder
+
+        return empty_dual_encoder(spec, tokenizer)
+
     def after_load(self, model: Any, folder: Path) -> Any:
         """Freeze what never gets a gradient."""
         model.freeze_unused()
