@@ -31,6 +31,7 @@ CONNECTOR_OPTIONS = {
         "cross_attention_frequency": 1,
     },
     "vq_embed": {"token": "IMGIMG{letters}Z"},
+    "xattn_resampler_2d": {"num_queries": 4, "num_heads": 2},
 }
 FUSION_OPTIONS = {"gated_cross_attention": {"every": 1}}
 POSITION_OPTIONS = {"mrope": {"sections": [2, 1, 1]}}

@@ -45,5 +45,8 @@ def test_gradient_reaches_every_parameter():
 def test_wrong_inputs_are_refused():
     with pytest.raises(ConfigError, match="factor"):
         PatchMergerConnector(4, 6, factor=0)
+    for patches in (17, 9):
+        with pytest.raises(ConfigError, match="cannot merge"):
+            PatchMergerConnector(4, 6).num_visual_tokens(patches)
     with pytest.raises(ModelError, match="square grid"):
         PatchMergerConnector(4, 6)(torch.zeros(1, 6, 4))

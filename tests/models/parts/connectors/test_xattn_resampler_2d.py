@@ -71,5 +71,7 @@ def test_impossible_options_are_refused(options):
 
 
 def test_tiles_must_be_square():
+    with pytest.raises(ConfigError, match="17 features"):
+        _resampler().num_visual_tokens(17)
     with pytest.raises(ModelError, match="square"):
         _resampler()(torch.zeros(1, 6, 6, dtype=torch.float64))

@@ -122,9 +122,14 @@ def test_passes_go_on_where_the_last_one_ended():
     assert torch.equal(torch.cat(pieces, dim=-1), whole)
 
 
-def test_what_is_no_grid_is_refused():
-    with pytest.raises(ProcessingError, match="none"):
-        Mrope().build(_text([[True] * 7]), Visuals([torch.zeros(7, 1)], [VisualLayout()], 6))
+@pytest.mark.parametrize(("tokens", "per_tile"), [(7, 7), (6, 4)])
+def test_tokens_that_are_no_grid_count_like_words(tokens, per_tile):
+    visuals = Visuals([torch.zeros(tokens, 1)], [VisualLayout()], per_tile)
+    ids = Mrope().build(_text([[False] + [True] * tokens + [False]]), visuals)
+    assert torch.equal(ids, torch.arange(tokens + 2).expand(3, 1, -1))
+
+
+def test_wrong_placeholders_are_refused():
     with pytest.raises(ProcessingError, match="one run"):
         Mrope().build(_text([[True, True, False, True, True]]), _visuals([(1, 2, 2)]))
     with pytest.raises(ProcessingError, match="more than the 1 visuals"):

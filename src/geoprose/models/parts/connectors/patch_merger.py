@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from torch import nn
@@ -44,5 +45,16 @@ class PatchMergerConnector(Connector):
         return self.layers(unshuffle(self.ln_q(features_NPE), self.factor, "dyx_c"))  # type: ignore[no-any-return]
 
     def num_visual_tokens(self, num_patches: int) -> int:
-        """Return ``num_patches / factor^2``."""
+        """Return ``num_patches / factor^2``.
+
+        Raises:
+            ConfigError: If the patches of a tile are no square grid that the factor divides.
+        """
+        side = math.isqrt(num_patches)
+        if side**2 != num_patches or side % self.factor:
+            raise ConfigError(
+                f"connector patch_merger cannot merge {self.factor}x{self.factor} neighbours of the {num_patches} "
+                "features per tile that the vision encoder gives; choose an encoder without class token, or another "
+                "factor."
+            )
         return num_patches // self.factor**2

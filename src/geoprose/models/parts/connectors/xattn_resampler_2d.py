@@ -80,7 +80,16 @@ class XattnResampler2dConnector(Connector):
         return self.proj(self.ln_post(tokens_NVD))  # type: ignore[no-any-return]
 
     def num_visual_tokens(self, num_patches: int) -> int:
-        """Return the queries, whatever the patches."""
+        """Return the queries, whatever the patches.
+
+        Raises:
+            ConfigError: If the patches of a tile are no square grid.
+        """
+        if math.isqrt(num_patches) ** 2 != num_patches:
+            raise ConfigError(
+                f"connector xattn_resampler_2d needs the patches of square tiles, but the vision encoder gives "
+                f"{num_patches} features per tile; choose an encoder without class token."
+            )
         return len(self.query)
 
     def init_weights(self) -> None:

@@ -26,7 +26,8 @@ Grid = tuple[int, int, int]
 class Mrope(SegmentPositions):
     """Ids (3, B, T): text has three equal ids, a visual token those of its step in time, row and column.
 
-    A visual that starts at id p gives its cell (t, y, x) the ids (p + t, p + y, p + x).
+    A visual that starts at id p gives its cell (t, y, x) the ids (p + t, p + y, p + x). Visual tokens that stand on no
+    grid count like words.
 
     Args:
         sections: Rotary frequencies of time, height and width; their sum is half the head width.
@@ -72,25 +73,28 @@ class Mrope(SegmentPositions):
 
     def place(self, visuals: Visuals, index: int) -> tuple[Tensor, int]:
         """Return the ids (3, n) of a visual that starts at id 0, and the id of the text behind it."""
+        grids = self._grids(visuals, index)
+        if not grids:
+            count = len(visuals.tokens[index])
+            return torch.arange(count).expand(3, -1), count
         pieces, start = [], 0
-        for grid in self._grids(visuals, index):
+        for grid in grids:
             pieces.append(torch.cartesian_prod(*(torch.arange(size) for size in grid)).T + start)
             start += max(grid) if self.advance == "max_plus_one" else max(grid[1:])
         return torch.cat(pieces, dim=-1), start
 
     def _grids(self, visuals: Visuals, index: int) -> list[Grid]:
-        """Return the grids of a visual: one over all its tokens, or one per tile where tiles have many tokens."""
+        """Return the grids of a visual: one over all its tokens, or one per tile where tiles have many tokens.
+
+        None where the tokens are no grid, such as a resampler's queries or rows with separators.
+        """
         layout, side = visuals.layouts[index], math.isqrt(visuals.tokens_per_tile)
         num_tokens = len(visuals.tokens[index])
         if side == 1 and layout.frames * layout.rows * layout.columns == num_tokens:
             return [(layout.frames, layout.rows, layout.columns)]
         if side**2 == visuals.tokens_per_tile and layout.num_tiles * visuals.tokens_per_tile == num_tokens:
             return [(1, side, side)] * layout.num_tiles
-        raise ProcessingError(
-            f"mrope places visual tokens on grids; {num_tokens} tokens of {layout.num_tiles} tiles with "
-            f"{visuals.tokens_per_tile} tokens each are none. Use the packer flat and a connector that keeps a square "
-            "grid, or the position rope1d."
-        )
+        return []
 
 
 class MultimodalRotary(nn.Module):
