@@ -68,6 +68,7 @@ RESOLUTIONS: Registry[type[Resolution]] = Registry(
         "naive_dynamic": "geoprose.layout.naive_dynamic:NaiveDynamicResolution",
         "onevision": "geoprose.layout.onevision:OnevisionResolution",
         "phi3_hd": "geoprose.layout.phi3_hd:Phi3HdResolution",
+        "tiled_canvas": "geoprose.layout.tiled_canvas:TiledCanvasResolution",
         "views": "geoprose.layout.views:ViewsResolution",
     },
 )

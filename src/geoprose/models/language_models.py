@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import torch
 from transformers import AutoModel
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 _CLASSES: dict[str, str] = {
     "chameleon": "geoprose.models.parts.decoders.chameleon:ChameleonTextModel",
     "emu3_text_model": "transformers:Emu3TextModel",
+    "mllama_text_model": "transformers:MllamaTextModel",
     # OPTModel only wraps its decoder, which would hide the word embeddings one level deeper than elsewhere.
     "opt": "transformers.models.opt.modeling_opt:OPTDecoder",
 }
@@ -28,8 +30,16 @@ def build_language_model(config: PreTrainedConfig) -> PreTrainedModel:
     target = _CLASSES.get(config.model_type)
     if target is None:
         model: PreTrainedModel = AutoModel.from_config(config)
+        if model._can_set_experts_implementation():
+            model.register_forward_pre_hook(_run_experts_one_by_one_in_double)
         return model
     module_name, _, name = target.partition(":")
     model_class: Any = getattr(import_module(module_name), name)
     built: PreTrainedModel = model_class._from_config(config)
     return built
+
+
+def _run_experts_one_by_one_in_double(model: PreTrainedModel, _inputs: Any) -> None:
+    # Why: the grouped kernel that transformers prefers does not exist in float64, which proofs are computed in.
+    if model.dtype == torch.float64:
+        model.config._experts_implementation = "eager"

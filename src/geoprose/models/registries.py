@@ -30,6 +30,7 @@ VISION_ENCODERS: Registry[type[VisionEncoder]] = Registry(
         "internvit": f"{_PARTS}.encoders.internvit:InternvitEncoder",
         "multi_scale": f"{_PARTS}.encoders.multi_scale:MultiScaleEncoder",
         "nfnet": f"{_PARTS}.encoders.nfnet:NfnetEncoder",
+        "mllama": f"{_PARTS}.encoders.mllama:MllamaEncoder",
         "patch_linear": f"{_PARTS}.encoders.patch_linear:PatchLinearEncoder",
         "qwen2_vit": f"{_PARTS}.encoders.qwen2_vit:Qwen2VitEncoder",
         "sam_siglip": f"{_PARTS}.encoders.sam_siglip:SamSiglipEncoder",
@@ -75,6 +76,7 @@ FUSIONS: Registry[type[Fusion]] = Registry(
     slot="fusion",
     table={
         "encoder_decoder_prefix": f"{_PARTS}.fusions.encoder_decoder:EncoderDecoderPrefixFusion",
+        "cross_attention_layers": f"{_PARTS}.fusions.cross_attention_layers:CrossAttentionLayersFusion",
         "gated_cross_attention": f"{_PARTS}.fusions.gated_cross_attention:GatedCrossAttentionFusion",
         "scatter": f"{_PARTS}.fusions.scatter:ScatterFusion",
         "token_ids": f"{_PARTS}.fusions.token_ids:TokenIdsFusion",

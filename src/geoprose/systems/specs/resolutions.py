@@ -106,6 +106,12 @@ class Phi3HdResolutionSpec(ResolutionSpec):
     """Most tiles, the small view not counted."""
 
 
+class TiledCanvasResolutionSpec(ResolutionSpec):
+    """The picture on a canvas of tiles, no thumbnail (Llama 3.2 Vision)."""
+
+    max_tiles: PositiveInt = 4
+
+
 class OtherResolutionSpec(ResolutionSpec):
     """A resolution without a spec of its own."""
 
@@ -127,6 +133,7 @@ SPECS: dict[str, type[PartSpec]] = {
     "fuyu_patches": FuyuPatchesResolutionSpec,
     "onevision": AnyresResolutionSpec,
     "phi3_hd": Phi3HdResolutionSpec,
+    "tiled_canvas": TiledCanvasResolutionSpec,
     "views": FixedResolutionSpec,
 }
 

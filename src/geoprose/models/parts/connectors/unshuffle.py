@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from geoprose.core.errors import ConfigError, ModelError
@@ -14,6 +16,17 @@ from geoprose.models.parts.contracts import Connector
 Order = Literal["dyx_c", "c_dyx", "raster4"]
 InputNorm = Literal["none", "layernorm", "standardise"]
 OutputNorm = Literal["none", "layernorm"]
+
+
+def pad_grid(features_NPE: Tensor, factor: int) -> Tensor:
+    """Fill a square grid of patches with zeros at the right and the bottom until ``factor`` divides it."""
+    n, p, e = features_NPE.shape
+    side = round(p**0.5)
+    missing = -side % factor
+    if side * side != p or not missing:
+        return features_NPE
+    grid = F.pad(features_NPE.reshape(n, side, side, e), (0, 0, 0, missing, 0, missing))
+    return grid.flatten(1, 2)
 
 
 def unshuffle(features_NPE: Tensor, factor: int, order: str) -> Tensor:
@@ -57,6 +70,7 @@ class UnshuffleMlpConnector(Connector):
             ``initialise_output_scale`` takes as the initial weight.
         position_grid: Side of the visual-token grid; adds a learned vector (side * side, D) to each token, in raster
             order, started at zero. None for no vectors.
+        pad: Fill a grid that ``factor`` does not divide with zeros (DeepSeek-VL2: 27 x 27 becomes 28 x 28).
     """
 
     input_mean: Tensor
@@ -73,6 +87,7 @@ class UnshuffleMlpConnector(Connector):
         input_norm: InputNorm = "none",
         output_norm: OutputNorm = "none",
         position_grid: int | None = None,
+        pad: bool = False,
     ) -> None:
         super().__init__(in_size, out_size)
         if factor < 1:
@@ -81,6 +96,7 @@ class UnshuffleMlpConnector(Connector):
         self.out_size = out_size
         self.factor = factor
         self.order = order
+        self.pad = pad
         self.input_norm = nn.LayerNorm(in_size * factor**2) if input_norm == "layernorm" else None
         self.has_statistics = input_norm == "standardise"
         if self.has_statistics:
@@ -101,6 +117,8 @@ class UnshuffleMlpConnector(Connector):
         """Return the normalised inputs of the MLP (N, P / factor^2, E * factor^2)."""
         if self.has_statistics:
             features_NPE = (features_NPE - self.input_mean) / self.input_std
+        if self.pad:
+            features_NPE = pad_grid(features_NPE, self.factor)
         merged = unshuffle(features_NPE, self.factor, self.order)
         return merged if self.input_norm is None else self.input_norm(merged)
 
@@ -109,7 +127,9 @@ class UnshuffleMlpConnector(Connector):
         return self.layers(merged_NSE)  # type: ignore[no-any-return]
 
     def num_visual_tokens(self, num_patches: int) -> int:
-        """Return ``num_patches / factor^2``."""
+        """Return ``num_patches / factor^2``, counted behind the padding."""
+        if self.pad:
+            return math.ceil(round(num_patches**0.5) / self.factor) ** 2
         return num_patches // self.factor**2
 
     def set_input_statistics(self, mean: Tensor, std: Tensor) -> None:
