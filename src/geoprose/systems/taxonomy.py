@@ -14,7 +14,6 @@ from typing import Any
 
 _COMPRESSING = {"qformer", "perceiver", "xattn_resampler_2d"}
 _BACKBONE_ENCODERS = {"patch_linear", "vq"}
-_ASKING = {"gated_cross_attention", "mllama_cross_attention"}
 _DEEP = {"visual_expert", "modality_moe"}
 
 
@@ -36,25 +35,26 @@ class Taxonomy:
 
 
 def classify(spec: Any) -> Taxonomy:
-    """Return the places of a system of any kind, from the names in its slots."""
+    """Return the places of a system of any kind, from its kind and the names in its slots."""
     slots: dict[str, str] = spec.slots()
-    fusion, connector = slots.get("fusion"), slots.get("connector", "")
-    encoder = slots.get("vision_encoder", "")
+    fusion = slots.get("fusion")
     if fusion is None:
-        kind = "dual encoder" if "text_encoder" in slots or "text_tower" in slots else "task head"
+        kind = "dual encoder" if spec.kind == "dual_encoder" else "task head"
         return Taxonomy(kind, "none", "late", "multi-branch")
-    if encoder in _BACKBONE_ENCODERS:
-        kind = "one backbone"
-    else:
-        kind = "compression" if connector in _COMPRESSING else "projection"
-    paradigm = "cross-modality attention" if fusion in _ASKING else "unified embedding decoder"
-    level = "feature level" if fusion in _ASKING else "expert layers" if fusion in _DEEP else "token level"
-    return Taxonomy(kind, paradigm, level, _alignment(spec, fusion, encoder))
+    # A placeholder that stands for a whole picture means that the words ask for it by attention.
+    asks = slots.get("packer") == "media"
+    paradigm = "cross-modality attention" if asks else "unified embedding decoder"
+    level = "feature level" if asks else "expert layers" if fusion in _DEEP else "token level"
+    return Taxonomy(_kind(slots), paradigm, level, _alignment(spec))
 
 
-def _alignment(spec: Any, fusion: str, encoder: str) -> str:
-    if fusion == "token_ids" or encoder == "vq":
+def _kind(slots: dict[str, str]) -> str:
+    if slots["vision_encoder"] in _BACKBONE_ENCODERS:
+        return "one backbone"
+    return "compression" if slots["connector"] in _COMPRESSING else "projection"
+
+
+def _alignment(spec: Any) -> str:
+    if "discrete" in spec.family:
         return "discrete tokens"
-    branches = getattr(spec, "branches", None)
-    is_shared = bool(branches) and "single" in spec.family
-    return "single-branch" if is_shared else "multi-branch"
+    return "single-branch" if "single-branch" in spec.family else "multi-branch"
