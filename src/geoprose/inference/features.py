@@ -147,5 +147,5 @@ class FeatureCache:
         features_NPE = model.model.vision_encoder.encode(inputs)
         features_NPE = torch.zeros_like(features_NPE) if self.is_blind else features_NPE
         layouts_S6 = arrays["visual_layouts"]
-        rows = [model.model.vision_encoder.num_rows(VisualLayout(*row)) for row in layouts_S6.tolist()]
+        rows = [model.model.vision_encoder.num_feature_rows(VisualLayout(*row)) for row in layouts_S6.tolist()]
         return [Seen(*pair) for pair in zip(torch.split(features_NPE, rows), layouts_S6, strict=True)]

@@ -34,9 +34,11 @@ def repeat_rows(inputs: VisualInputs, placeholders_per_row: Sequence[int], times
     layouts = inputs.layouts(source.shape[0])
     owners = _visuals_per_row(layouts, placeholders_per_row, model)
     rows_of_visual = [model.vision_encoder.num_rows(layout) for layout in layouts]
+    features_of_visual = [model.vision_encoder.num_feature_rows(layout) for layout in layouts]
+    other_sizes = {"visual_layouts": [1] * len(layouts), "vision_features": features_of_visual}
     repeated = {}
     for name, value in inputs.as_dict().items():
-        sizes = [1] * len(layouts) if name == "visual_layouts" else rows_of_visual
+        sizes = other_sizes.get(name, rows_of_visual)
         repeated[name] = _repeat(value, sizes, owners, times)
     return VisualInputs(**repeated)
 

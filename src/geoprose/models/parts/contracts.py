@@ -74,6 +74,10 @@ class VisionEncoder(nn.Module, ABC):
         """Return the rows of ``pixel_values`` (or of its features) that a visual takes; its tiles unless overridden."""
         return layout.num_tiles
 
+    def num_feature_rows(self, layout: VisualLayout) -> int:
+        """Return the rows of the features that a visual takes; as many as of pixels unless overridden."""
+        return self.num_rows(layout)
+
     @abstractmethod
     def num_patches(self) -> int:
         """Return P, after pooling."""

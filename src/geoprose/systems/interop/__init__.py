@@ -29,6 +29,7 @@ REFERENCES: Registry[type[Reference]] = Registry(
         "llava": "geoprose.systems.interop.llava:LlavaReference",
         "llava_next": "geoprose.systems.interop.llava_next:LlavaNextReference",
         "llava_onevision": "geoprose.systems.interop.llava_next:LlavaOnevisionReference",
+        "mllama": "geoprose.systems.interop.mllama:MllamaReference",
         "open_clip": "geoprose.systems.interop.open_clip:OpenClipReference",
         "qwen2_vl": "geoprose.systems.interop.qwen2_vl:Qwen2VlReference",
         "siglip": "geoprose.systems.interop.dual_encoder:SiglipReference",

@@ -42,12 +42,14 @@ def _need(slot: str, names: str, other: str, allowed: str, reason: str) -> Need:
 
 
 _IN_SEQUENCE = "scatter token_ids visual_expert modality_moe"
+_CROSS = "cross_attention_layers gated_cross_attention"
 NEEDS = (
     _need("fusion", "token_ids", "connector", "vq_embed", "it puts token ids, not vectors, where the pictures stand"),
     _need("connector", "vq_embed", "fusion", "token_ids", "its tokens are ids of the vocabulary"),
     _need("connector", "vq_embed", "vision_encoder", "vq", "it reads codes of an image tokenizer"),
-    _need("fusion", "gated_cross_attention", "packer", "media", "one placeholder stands for a whole picture"),
-    _need("packer", "media", "fusion", "gated_cross_attention", "its one placeholder has no room for visual tokens"),
+    _need("fusion", _CROSS, "packer", "media", "one placeholder stands for a whole picture"),
+    _need("packer", "media", "fusion", _CROSS, "its one placeholder has no room for visual tokens"),
+    _need("packer", "phi3_hd", "connector", "separated_mlp", "it sets separators that come with that one's tiles"),
     _need("position", "mrope shared v2pe", "fusion", _IN_SEQUENCE, "it counts visual tokens among the words"),
     _need("position", "relative", "fusion", "encoder_decoder_prefix", "it leaves positions to T5's relative bias"),
     _need("fusion", "encoder_decoder_prefix", "position", "relative", "T5 has no positions but its relative bias"),

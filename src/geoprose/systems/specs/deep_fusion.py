@@ -53,6 +53,15 @@ class GatedCrossAttentionSpec(PartSpec):
     gate: Literal["scalar", "vector"] = "scalar"
 
 
+class CrossAttentionLayersSpec(PartSpec):
+    """The language model's own cross-attention layers (Llama 3.2 Vision)."""
+
+    visible: Literal["last", "group", "all"] = "group"
+
+
 CONNECTOR_SPECS: dict[str, type[PartSpec]] = {"perceiver": PerceiverConnectorSpec}
 PACKER_SPECS: dict[str, type[PartSpec]] = {"media": MediaPackerSpec}
-FUSION_SPECS: dict[str, type[PartSpec]] = {"gated_cross_attention": GatedCrossAttentionSpec}
+FUSION_SPECS: dict[str, type[PartSpec]] = {
+    "cross_attention_layers": CrossAttentionLayersSpec,
+    "gated_cross_attention": GatedCrossAttentionSpec,
+}
