@@ -52,6 +52,7 @@ class VisualHalf:
         self.vision_encoder = encoder_class(config.vision_config, **options_of(config.vision_encoder))
         connector_class = CONNECTORS.get(config.connector["type"])
         self.connector = connector_class(self.vision_encoder.hidden_size, width, **options_of(config.connector))
+        self.num_visual_tokens  # noqa: B018 - a grid that does not divide must fail here, not at the first picture
         packer = config.merging()[0]
         self.packer = PACKERS.get(packer["type"])(width, **options_of(packer))
         self.branches = Branches(config.branches, width, self.pictures) if config.branches else None
