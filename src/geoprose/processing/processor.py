@@ -90,7 +90,7 @@ class GeoproseProcessor(ReadsConditions, ReadsModalities, ProcessorMixin):  # ty
 
     def num_tiles(self, width_px: int, height_px: int) -> int:
         """Return the rows of ``pixel_values`` that a picture of this size takes."""
-        return self.image_processor.plan(width_px, height_px).layout.num_tiles
+        return int(self.image_processor.plan(width_px, height_px).layout.num_tiles)
 
     def num_image_tokens(self, width_px: int, height_px: int) -> int:
         """Return the image tokens that a picture of this size takes in the text, row tokens not counted."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from geoprose.layout.phi3_hd import NUM_SEPARATORS
-from geoprose.models.parts.connectors.unshuffle import UnshuffleMlpConnector
+from geoprose.models.parts.connectors.unshuffle import Order, UnshuffleMlpConnector
 
 
 class SeparatedMlpConnector(UnshuffleMlpConnector):
@@ -37,7 +37,7 @@ class SeparatedMlpConnector(UnshuffleMlpConnector):
         factor: int = 2,
         depth: int = 2,
         activation: str = "gelu",
-        order: str = "dyx_c",
+        order: Order = "dyx_c",
     ) -> None:
         super().__init__(in_size, out_size, factor=factor, depth=depth, activation=activation, order=order)
         self.row_separator = nn.Parameter(torch.zeros(in_size * factor**2))

@@ -48,7 +48,7 @@ def _pack(tiles_NVD: Tensor, layout: VisualLayout) -> Tensor:
     side = token_side(tiles_NVD.shape[1] - NUM_SEPARATORS)
     row_end_D, border_D = tiles_NVD[0, -NUM_SEPARATORS:]
     patches_NVD = tiles_NVD[:, :-NUM_SEPARATORS]
-    small = _ended(patches_NVD[0].unflatten(0, (side, side)), row_end_D)
+    small = _ended(patches_NVD[0].reshape(side, side, -1), row_end_D)
     if not needs_thumbnail(layout):
         return small
     return torch.cat([_ended(join_tiles(patches_NVD[1:], layout), row_end_D), border_D[None], small])
