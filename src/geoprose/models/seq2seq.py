@@ -205,6 +205,7 @@ class GeoproseForSeq2Seq(GeoprosePreTrainedModel, GenerationMixin):  # type: ign
         text_config = config.get_text_config()
         self.lm_head = nn.Linear(text_config.hidden_size, text_config.vocab_size, bias=False)
         is_scaled = getattr(text_config, "scale_decoder_outputs", False)
+        self.loss_type = "ForCausalLM"  # transformers guesses it from the names of classes and does not know this one
         self.output_scale = float(text_config.hidden_size) ** -0.5 if is_scaled else 1.0
         self.post_init()
 

@@ -68,11 +68,7 @@ class Reference(ABC):
         self.before_load(theirs)
         state = self.key_map(model.config).to_theirs(untied(model))
         missing, unexpected = theirs.load_state_dict(state, strict=False)
-        tied = (
-            set(getattr(theirs, "_tied_weights_keys", None) or ())
-            if getattr(config, "tie_word_embeddings", False)
-            else set()
-        )
+        tied = set(theirs.all_tied_weights_keys)
         really_missing = [name for name in missing if name not in tied and not self.is_absent(name)]
         if really_missing or unexpected:
             raise RuntimeError(f"missing {really_missing[:5]}, unexpected {unexpected[:5]}")
@@ -93,11 +89,8 @@ class Reference(ABC):
 
 
 def untied(model: Any) -> dict[str, Tensor]:
-    """Return the state dict without the head that is tied to the embedding."""
-    state: dict[str, Tensor] = model.state_dict()
-    if model.config.tie_word_embeddings:
-        state.pop("lm_head.weight", None)
-    return state
+    """Return the state dict without what is tied: a head to the embedding, the tables of T5 to each other."""
+    return {name: tensor for name, tensor in model.state_dict().items() if name not in model.all_tied_weights_keys}
 
 
 def part_config(config: Any) -> dict[str, Any]:

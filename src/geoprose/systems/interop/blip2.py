@@ -67,11 +67,8 @@ class Blip2Reference(Reference):
         # Why: a T5 config of transformers 5 always ties, and leaves it to the checkpoint to undo that.
         language.lm_head.weight = nn.Parameter(language.lm_head.weight.detach().clone())
         language.config.tie_word_embeddings = False
-        theirs.all_tied_weights_keys = {}
-
-    def is_absent(self, name: str) -> bool:
-        """Tell whether a weight of theirs plays no part: the head of OPT is the word embedding."""
-        return name == "language_model.lm_head.weight"
+        head = "language_model.lm_head.weight"
+        theirs.all_tied_weights_keys = {k: v for k, v in theirs.all_tied_weights_keys.items() if k != head}
 
     def _config_values(self, ours: GeoproseConfig) -> dict[str, Any]:
         assert ours.connector is not None
@@ -90,6 +87,8 @@ class Blip2Reference(Reference):
     def spec_values(self, theirs: PreTrainedConfig) -> dict[str, Any]:
         """Return what a released config changes in the preset."""
         text, vision = part_config(theirs.text_config), part_config(theirs.vision_config)
+        if "scale_decoder_outputs" in text:
+            text["tie_word_embeddings"] = text["scale_decoder_outputs"]
         qformer = part_config(theirs.qformer_config)
         return {
             "resolution": {"image_size": vision.pop("image_size")},

@@ -55,8 +55,8 @@ class QFormerConnector(Connector):
     With ``z`` the queries and ``t`` the words, layer by layer (post-norm):
     ``[z; t] = LN([z; t] + SelfAttn([z; t]))``, then every ``cross_attention_frequency``-th layer
     ``z = LN(z + CrossAttn(z, patches))``, then ``z = LN(z + FFN_q(z))`` and ``t = LN(t + FFN_t(t))``. The visual tokens
-    are ``W z + b``. In a connector with ``condition`` the last ``FFN_t`` is published but never read, so it gets no
-    gradient.
+    are ``W z + b``. In a connector with ``condition`` the last ``FFN_t`` is published but never read, so its
+    gradient is zero.
 
     Args:
         in_size: Width of a patch feature.
