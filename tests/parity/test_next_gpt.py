@@ -26,7 +26,7 @@ from geoprose.systems.load import load_system
 from geoprose.systems.presets import load_preset
 from geoprose.systems.save import save_system
 from tests.fixtures.systems import randomise
-from tests.parity.goldens.seeded import SIGNAL_SIZES, seeded_tensor
+from tests.parity.goldens.seeded import SIGNAL_SIZES, seeded_run, seeded_tensor
 
 GOLDEN = json.loads((Path(__file__).parent / "goldens" / "next_gpt.json").read_text())
 
@@ -60,7 +60,7 @@ def test_the_head_equals_the_published_one():
         head = SignalHead(SIGNAL_SIZES["width"], options).eval()
     key_map = KeyMap(signal_head_rules())
     theirs = key_map.to_theirs(head.state_dict())
-    state, _ = key_map.to_ours({name: seeded_tensor(name, value.shape, std=0.05) for name, value in theirs.items()})
+    state, _ = key_map.to_ours({name: seeded_run(name, value.shape, std=0.05) for name, value in theirs.items()})
     head.load_state_dict(state, strict=True, assign=True)
     shape = (2, SIGNAL_SIZES["signals"], SIGNAL_SIZES["width"])
     hidden, embeds = seeded_tensor("hidden", shape), seeded_tensor("embeds", shape)

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
-from seeded import SIGNAL_SIZES, seeded_tensor
+from seeded import SIGNAL_SIZES, seeded_run, seeded_tensor
 
 FOLDER = "NExT-GPT-Lagacy/code/model"
 
@@ -41,7 +41,7 @@ def main() -> None:
     head = TextFcLayer(width, size, signals, tokens, mode="transformer").eval()
     with torch.no_grad():
         for name, parameter in head.named_parameters():
-            parameter.copy_(seeded_tensor(name, parameter.shape, std=0.05))
+            parameter.copy_(seeded_run(name, parameter.shape, std=0.05))
         hidden, embeds = seeded_tensor("hidden", (2, signals, width)), seeded_tensor("embeds", (2, signals, width))
         conditions = head(hidden, embeds)
     torch.set_default_dtype(torch.float32)

@@ -19,6 +19,7 @@ SEEDED_SIZES = {
     **{f"{modality}_num_blocks": 2 for modality in MODALITIES},
     **{f"{modality}_num_heads": 2 for modality in MODALITIES},
 }
+_LONGEST_RUN = 65_537
 _INPUT_SHAPES = {
     "vision": (2, 3, 224, 224),
     "audio": (2, 1, 128, 204),
@@ -34,6 +35,12 @@ def seeded_tensor(name: str, shape: Sequence[int], std: float = 0.3) -> Tensor:
     """Draw from the name: numpy promises never to change the numbers of RandomState."""
     noise = np.random.RandomState(zlib.crc32(name.encode())).standard_normal(tuple(shape))
     return torch.from_numpy(np.asarray(noise * std))
+
+
+def seeded_run(name: str, shape: Sequence[int], std: float = 0.3) -> Tensor:
+    """Like ``seeded_tensor``, for large tensors: a run of prime length, repeated; it never lines up with rows."""
+    run = seeded_tensor(name, (min(int(np.prod(shape, dtype=np.int64)), _LONGEST_RUN),), std)
+    return torch.from_numpy(np.resize(run.numpy(), tuple(shape)))
 
 
 def seeded_input(modality: str, number: int = 0) -> Tensor:

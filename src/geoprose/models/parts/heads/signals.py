@@ -34,8 +34,8 @@ class SignalHead(nn.Module):
     """Hidden states of signal tokens to the condition of a generator.
 
     ``condition = W_out decoder(queries, encoder(W_in (h + e)))``: pre-norm layers with final norms, ReLU, feed-forward
-    layers four times as wide; ``e`` are the word embeddings of the signal tokens, ``queries`` are learned, one per vector
-    of the condition.
+    layers four times as wide; ``e`` are the word embeddings of the signal tokens, ``queries`` are learned, one per
+    vector of the condition.
 
     Args:
         width: D.
