@@ -80,6 +80,19 @@ def test_every_published_layout_goes_out_and_comes_back(preset, tmp_path):
         assert torch.equal(imported.system.model.state_dict()[name], value), name
 
 
+@pytest.mark.parametrize("preset", ["blip2-opt", "instructblip-t5"])
+def test_tied_tables_and_heads_of_their_own_come_back(preset, tmp_path):
+    """OPT's head is its embedding; Flan-T5 has a head of its own beside three tables that are one."""
+    built = scrambled_system(preset)
+    path = tmp_path / "tiny.yaml"
+    path.write_text(json.dumps(built.spec.model_dump(mode="json") | {"name": "tiny"}))
+    imported = import_checkpoint(export_checkpoint(built, tmp_path / "released"), str(path)).system
+    assert type(imported.model) is type(built.model)
+    assert all(
+        torch.equal(imported.model.state_dict()[name], value) for name, value in built.model.state_dict().items()
+    )
+
+
 def test_dtype_is_followed(exported, tiny_preset):
     assert import_checkpoint(exported, tiny_preset, torch.bfloat16).system.model.dtype == torch.bfloat16
 
