@@ -53,5 +53,6 @@ ARRANGEMENTS: Registry[type[Arrangement]] = Registry(
         "onevision": "geoprose.layout.onevision:OnevisionArrangement",
         "phi3_hd": "geoprose.layout.phi3_hd:Phi3HdArrangement",
         "rows_newline": "geoprose.layout.patch_rows:RowsNewlineArrangement",
+        "video": "geoprose.layout.video:VideoArrangement",
     },
 )

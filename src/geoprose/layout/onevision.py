@@ -6,14 +6,15 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from geoprose.core.errors import ConfigError, ProcessingError
+from geoprose.core.errors import ConfigError
 from geoprose.layout.anyres import AnyresResolution, needs_thumbnail, token_side, unpadded_grid
 from geoprose.layout.resize import plan_resize
 from geoprose.layout.resolutions import FixedResolution
-from geoprose.layout.visual import Plan, VisualLayout
+from geoprose.layout.video import plan_frames
 
 if TYPE_CHECKING:
     from geoprose.layout.resolutions import Resolution
+    from geoprose.layout.visual import Plan, VisualLayout
 
 MAX_SIDE = 6
 SLACK = 1.1
@@ -46,11 +47,7 @@ class OnevisionResolution(AnyresResolution):
         Raises:
             ProcessingError: If there is no frame, or a frame has no pixels.
         """
-        if num_frames < 1:
-            raise ProcessingError("A video needs at least one frame.")
-        whole = plan_resize(width_px, height_px, "resize", self.image_size)
-        layout = VisualLayout(num_frames, 0, 0, thumbnail=1, height_px=height_px, width_px=width_px)
-        return Plan(layout, (whole,), whole)
+        return plan_frames(num_frames, plan_resize(width_px, height_px, "resize", self.image_size))
 
 
 def shrunk_grid(rows: int, columns: int, side: int, max_tiles: int) -> tuple[int, int]:

@@ -69,6 +69,7 @@ RESOLUTIONS: Registry[type[Resolution]] = Registry(
         "onevision": "geoprose.layout.onevision:OnevisionResolution",
         "phi3_hd": "geoprose.layout.phi3_hd:Phi3HdResolution",
         "tiled_canvas": "geoprose.layout.tiled_canvas:TiledCanvasResolution",
+        "video_frames": "geoprose.layout.video:VideoFramesResolution",
         "views": "geoprose.layout.views:ViewsResolution",
     },
 )

@@ -25,6 +25,7 @@ VISION_ENCODERS: Registry[type[VisionEncoder]] = Registry(
         "clip": f"{_PARTS}.encoders.hf:ClipEncoder",
         "clip_with_class": f"{_PARTS}.encoders.clip_with_class:ClipWithClassEncoder",
         "dinov2": f"{_PARTS}.encoders.hf:Dinov2Encoder",
+        "eva2_clip": f"{_PARTS}.encoders.eva2_clip:Eva2ClipEncoder",
         "eva_clip": f"{_PARTS}.encoders.eva_clip:EvaClipEncoder",
         "imagebind": f"{_PARTS}.encoders.imagebind:ImageBindEncoder",
         "internvit": f"{_PARTS}.encoders.internvit:InternvitEncoder",
@@ -44,6 +45,7 @@ CONNECTORS: Registry[type[Connector]] = Registry(
     slot="connector",
     table={
         "compass_mlp": f"{_PARTS}.connectors.compass:CompassMlpConnector",
+        "conv_glu": f"{_PARTS}.connectors.conv_glu:ConvGluConnector",
         "hybrid_concat": f"{_PARTS}.connectors.hybrid_concat:HybridConcatConnector",
         "identity": f"{_PARTS}.connectors.identity:IdentityConnector",
         "linear": f"{_PARTS}.connectors.mlp:LinearConnector",
@@ -70,6 +72,7 @@ PACKERS: Registry[type[Packer]] = Registry(
         "onevision": f"{_PARTS}.packers.onevision:OnevisionPacker",
         "phi3_hd": f"{_PARTS}.packers.phi3_hd:Phi3HdPacker",
         "rows_newline": f"{_PARTS}.packers.rows:RowsNewlinePacker",
+        "video": f"{_PARTS}.packers.video:VideoPacker",
     },
 )
 FUSIONS: Registry[type[Fusion]] = Registry(
@@ -78,8 +81,10 @@ FUSIONS: Registry[type[Fusion]] = Registry(
         "encoder_decoder_prefix": f"{_PARTS}.fusions.encoder_decoder:EncoderDecoderPrefixFusion",
         "cross_attention_layers": f"{_PARTS}.fusions.cross_attention_layers:CrossAttentionLayersFusion",
         "gated_cross_attention": f"{_PARTS}.fusions.gated_cross_attention:GatedCrossAttentionFusion",
+        "modality_moe": f"{_PARTS}.fusions.modality_moe:ModalityMoeFusion",
         "scatter": f"{_PARTS}.fusions.scatter:ScatterFusion",
         "token_ids": f"{_PARTS}.fusions.token_ids:TokenIdsFusion",
+        "visual_expert": f"{_PARTS}.fusions.visual_expert:VisualExpertFusion",
     },
 )
 POSITIONS: Registry[type[Positions]] = Registry(

@@ -79,6 +79,13 @@ class DeepseekVl2PackerSpec(PartSpec):
     """Whole view before the tiles."""
 
 
+class VideoPackerSpec(PartSpec):
+    """Frames one after the other, each pooled."""
+
+    pool: PositiveInt = 2
+    """Tokens of a frame are averaged over ``pool * pool``."""
+
+
 PACKER_SPECS: dict[str, type[PartSpec]] = {
     **deep_fusion.PACKER_SPECS,
     "deepseek_vl2": DeepseekVl2PackerSpec,
@@ -90,6 +97,7 @@ PACKER_SPECS: dict[str, type[PartSpec]] = {
     "onevision": OnevisionPackerSpec,
     "phi3_hd": PlainSpec,
     "rows_newline": PlainSpec,
+    "video": VideoPackerSpec,
 }
 FUSION_SPECS: dict[str, type[PartSpec]] = {
     **deep_fusion.FUSION_SPECS,

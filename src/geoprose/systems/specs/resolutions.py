@@ -134,6 +134,7 @@ SPECS: dict[str, type[PartSpec]] = {
     "onevision": AnyresResolutionSpec,
     "phi3_hd": Phi3HdResolutionSpec,
     "tiled_canvas": TiledCanvasResolutionSpec,
+    "video_frames": FixedResolutionSpec,
     "views": FixedResolutionSpec,
 }
 
