@@ -106,6 +106,7 @@ def build_composite(spec: SystemSpec, options: BuildOptions) -> System:
     for part in model.modules():
         if isinstance(part, Connector):
             part.initialise_output_scale(embedding_std)
+    model.model.fusion.initialise(model.model.language_model)
     return finish_system(spec, model.to(options.dtype), tokenizer)
 
 

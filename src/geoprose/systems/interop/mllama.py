@@ -86,9 +86,7 @@ class MllamaReference(Reference):
         rows = inputs["input_ids"].tolist()
         per_row = len(layouts) // len(rows)
         tiles = torch.split(inputs["pixel_values"], [layout.num_tiles for layout in layouts])
-        padded = torch.stack(
-            [torch.cat([t, t.new_zeros(self._slots - len(t), *t.shape[1:])]) for t in tiles]
-        ).unflatten(0, (len(rows), per_row))
+        padded = torch.stack([torch.cat([t, t.new_zeros(self._slots - len(t), *t.shape[1:])]) for t in tiles])
         ids = torch.tensor([self._shapes.index((layout.rows, layout.columns)) + 1 for layout in layouts])
         counts = [len(t) for t in tiles]
         is_tile = torch.arange(self._slots) < torch.tensor(counts)[:, None]
@@ -100,7 +98,7 @@ class MllamaReference(Reference):
         )
         return {
             **named,
-            "pixel_values": padded,
+            "pixel_values": padded.view(len(rows), per_row, *padded.shape[1:]),
             "aspect_ratio_ids": ids.view(len(rows), per_row),
             "aspect_ratio_mask": is_tile.long().view(len(rows), per_row, -1),
             "cross_attention_mask": torch.from_numpy(mask),

@@ -59,9 +59,37 @@ class CrossAttentionLayersSpec(PartSpec):
     visible: Literal["last", "group", "all"] = "group"
 
 
-CONNECTOR_SPECS: dict[str, type[PartSpec]] = {"perceiver": PerceiverConnectorSpec}
+class ConvGluConnectorSpec(PartSpec):
+    """A convolution, a gated unit, and a learned token at each end (CogVLM2)."""
+
+    hidden_size: PositiveInt | None = None
+    """Hidden width of the gated unit; null for four times the language model's width."""
+    factor: PositiveInt = 2
+    """Side and stride of the convolution; 1 for none (CogVLM)."""
+
+
+class VisualExpertSpec(PartSpec):
+    """Attention and feed-forward weights of their own for visual tokens (CogVLM)."""
+
+    qkv_bias: bool = False
+
+
+class ModalityMoeSpec(PartSpec):
+    """Several feed-forwards per layer, chosen by the kind of token or by a learned gate."""
+
+    routing: Literal["hard", "soft"] = "hard"
+    num_experts: PositiveInt = 1
+    """Feed-forwards beside the language model's own."""
+    top_k: PositiveInt = 1
+    every: PositiveInt = 1
+    offset: NonNegativeInt = 0
+
+
+CONNECTOR_SPECS: dict[str, type[PartSpec]] = {"conv_glu": ConvGluConnectorSpec, "perceiver": PerceiverConnectorSpec}
 PACKER_SPECS: dict[str, type[PartSpec]] = {"media": MediaPackerSpec}
 FUSION_SPECS: dict[str, type[PartSpec]] = {
     "cross_attention_layers": CrossAttentionLayersSpec,
     "gated_cross_attention": GatedCrossAttentionSpec,
+    "modality_moe": ModalityMoeSpec,
+    "visual_expert": VisualExpertSpec,
 }
