@@ -8,9 +8,10 @@ from datasets import Dataset
 from peft import LoraConfig, get_peft_model
 from trl import SFTConfig, SFTTrainer
 
+from geoprose.layout.visual import VisualLayout
 from geoprose.systems.load import load_system
 from geoprose.systems.save import save_system
-from tests.fixtures.systems import PRESETS, conversation, picture, pixels_of, tiny_system
+from tests.fixtures.systems import PRESETS, conversation, picture, tiny_system
 
 # transformers 5.23 renamed gradient checkpointing; peft 0.21 and trl 1.16 still use the old names.
 pytestmark = pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.* is deprecated:FutureWarning")
@@ -19,13 +20,13 @@ LORA = LoraConfig(r=2, target_modules=r"model\.language_model\..*\.(q|v)_proj", 
 
 
 def _batch(system):
-    count = system.processor.num_visual_tokens
-    encoded = system.processor.encode_conversation(conversation(), [count])
-    return {
-        "input_ids": torch.tensor([encoded.input_ids]),
-        "labels": torch.tensor([encoded.labels]),
-        "pixel_values": pixels_of(system, 0),
-    }
+    processor = system.processor
+    visual = processor.image_processor(picture(0), return_tensors="pt")
+    rows = [processor.image_segments(VisualLayout(*layout)) for layout in visual["visual_layouts"].tolist()]
+    encoded = processor.encode_conversation(conversation(), rows)
+    text = {"input_ids": torch.tensor([encoded.input_ids]), "labels": torch.tensor([encoded.labels])}
+    dtype = system.model.dtype
+    return text | {name: x.to(dtype) if x.is_floating_point() else x for name, x in visual.items()}
 
 
 @pytest.mark.parametrize("preset", PRESETS)
