@@ -144,7 +144,7 @@ def test_tokens_carry_day_and_sensor(system):
         plain, dated = model.tokens("s1", pixels, None), model.tokens("s1", pixels, days)
         torch.testing.assert_close(dated[0, 5, 1] - plain[0, 5, 1], model.day_table[200])
         raw = model.encoders["s1"](pixels[:, 1]).flatten(2)[0, :, 5]
-        torch.testing.assert_close(plain[0, 5, 1] - raw, model.modality_table[2])
+        torch.testing.assert_close(plain[0, 5, 1] - raw, model.modality_table[1])
 
 
 def test_sensors_may_be_missing_and_dates_may_come_in_any_number(system):
@@ -174,7 +174,7 @@ def test_every_parameter_gets_a_gradient_and_a_folder_round_trips(system, tmp_pa
 def test_bad_input_is_named(system):
     model, inputs = system.model, _inputs(system)
     pixels = inputs["pixel_values"]
-    with pytest.raises(ProcessingError, match="at least one of hr, s2, s1"):
+    with pytest.raises(ProcessingError, match="at least one of hr, s1, s2"):
         model({})
     with pytest.raises(ProcessingError, match="Give at least one of"):
         model({"landsat": pixels["s2"]})

@@ -86,7 +86,7 @@ class GeoproseFactorisedEncoder(PreTrainedModel):  # type: ignore[misc]  # trans
     Attributes:
         encoders: One per modality.
         day_table: Learned vector of each day of the year (days, I).
-        modality_table: Learned vector of each modality (modalities, I).
+        modality_table: Learned vector of each modality, in the order of their names (modalities, I).
         fusion: Tokens of a cell to one vector.
         geo_context: Prototypes of regions; None for none.
     """
@@ -101,8 +101,9 @@ class GeoproseFactorisedEncoder(PreTrainedModel):  # type: ignore[misc]  # trans
         super().__init__(config)
         modalities, fusion = config.modalities or {}, config.fusion or {}
         width = int(fusion["input_dim"])
+        # Contract: by name, since a saved config sorts its keys and rows of the modality table must keep their owners.
         self.encoders = nn.ModuleDict(
-            {name: SpatialEncoder(width=width, **values) for name, values in modalities.items()}
+            {name: SpatialEncoder(width=width, **modalities[name]) for name in sorted(modalities)}
         )
         self.day_table = nn.Parameter(torch.randn(config.calendar_days, width) * 0.02)
         self.modality_table = nn.Parameter(torch.randn(len(modalities), width) * 0.02)
