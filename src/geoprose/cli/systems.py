@@ -133,12 +133,9 @@ def _summary(name: str) -> dict[str, Any]:
 
 
 def _origins(spec: Any) -> dict[str, str]:
-    parts = (
-        (part, getattr(getattr(spec, part, None), "weights", None)) for part in ("vision_encoder", "language_model")
-    )
     return {
         part: "none" if origin is None else " ".join(str(v) for v in origin.model_dump().values() if v is not None)
-        for part, origin in parts
+        for part, origin in spec.weights_of_parts().items()
     }
 
 
