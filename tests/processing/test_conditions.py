@@ -1,5 +1,6 @@
 import pytest
 import torch
+from PIL import Image
 from transformers import AutoProcessor
 
 from geoprose.core.errors import ProcessingError
@@ -28,6 +29,16 @@ def test_wrong_numbers_are_refused(processor):
     plain = build_system("blip2-opt", scale="tiny").processor
     with pytest.raises(ProcessingError, match="reads no instruction"):
         plain.encode_conditions(["Where?"], [1])
+
+
+def test_a_call_adds_the_instruction(processor):
+    pictures = [[Image.new("RGB", (48, 48))], [Image.new("RGB", (40, 64)), Image.new("RGB", (48, 48))]]
+    texts = ["<image>How many?", "<image><image>Which one is new?"]
+    batch = processor(images=pictures, text=texts, padding=True, return_tensors="pt")
+    expected = processor.encode_conditions(texts, [1, 2])
+    assert torch.equal(batch["condition_ids"], expected["condition_ids"])
+    assert batch["pixel_values"].shape[0] == len(batch["condition_mask"]) == 3
+    assert "condition_ids" not in processor(text="Where?")
 
 
 def test_the_tokenizer_of_the_instruction_is_saved(processor, tmp_path):

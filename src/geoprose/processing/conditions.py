@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import AutoTokenizer, BatchFeature
 
 from geoprose.core.errors import ProcessingError
+from geoprose.layout.visual import VisualLayout
 from geoprose.processing.prompt import IMAGE_MARK
 
 if TYPE_CHECKING:
@@ -45,6 +46,20 @@ class ReadsConditions:
         rows = [self.condition_tokenizer(text)["input_ids"] for text in repeated]
         batch = self.condition_tokenizer.pad({"input_ids": rows}, padding_side="right", return_tensors="pt")
         return BatchFeature({"condition_ids": batch["input_ids"], "condition_mask": batch["attention_mask"]})
+
+    def __call__(self, images: Any = None, text: Any = None, **kwargs: Any) -> BatchFeature:
+        """Return what the processor makes of pictures and text, and the instruction of every tile beside it.
+
+        The whole text is the instruction, as published: a call does not know which part of it the user wrote.
+        """
+        batch: BatchFeature = super().__call__(images=images, text=text, **kwargs)  # type: ignore[misc]
+        if self.condition_tokenizer is None or images is None or text is None:
+            return batch
+        texts = [text] if isinstance(text, str) else list(text)
+        tiles = iter([VisualLayout(*(int(value) for value in row)).num_tiles for row in batch["visual_layouts"]])
+        counts = [sum(next(tiles) for _ in range(one.count(IMAGE_MARK))) for one in texts]
+        batch.update(self.encode_conditions(texts, counts))
+        return batch
 
     def save_pretrained(self, save_directory: Any, **kwargs: Any) -> Any:
         """Save the processor and, where it has one, the tokenizer of the instruction."""

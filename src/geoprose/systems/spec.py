@@ -14,7 +14,7 @@ from geoprose.processing.prompt import IMAGE_MARK
 from geoprose.systems.specs.base import HfValues, OtherPartSpec, known
 from geoprose.systems.specs.branches import BranchSpec
 from geoprose.systems.specs.compatibility import check_parts
-from geoprose.systems.specs.connectors import CompassMlpConnectorSpec, ConnectorSlot
+from geoprose.systems.specs.connectors import CompassMlpConnectorSpec, ConnectorSlot, QFormerConnectorSpec
 from geoprose.systems.specs.encoders import VisionEncoderSlot
 from geoprose.systems.specs.heads import ImageHeadSlot
 from geoprose.systems.specs.merging import EncoderDecoderPrefixSpec, FusionSlot, PackerSlot, PlainSpec, PositionSlot
@@ -120,7 +120,8 @@ class SystemSpec(BaseSystemSpec):
     @model_validator(mode="after")
     def _parts_fit(self) -> SystemSpec:
         slots = ("vision_encoder", "connector", "packer", "fusion", "position")
-        check_parts({slot: getattr(self, slot).type for slot in slots})
+        image_head = "none" if self.image_head is None else self.image_head.type
+        check_parts({slot: getattr(self, slot).type for slot in slots} | {"image_head": image_head})
         return self
 
     @model_validator(mode="after")
@@ -148,6 +149,8 @@ class SystemSpec(BaseSystemSpec):
 
     def num_visual_tokens(self) -> int | None:
         """Return the visual tokens per tile, or None when only the built part can say."""
+        if isinstance(self.connector, QFormerConnectorSpec):
+            return self.connector.num_queries
         cells = self._num_cells()
         return cells + 9 if cells and isinstance(self.connector, CompassMlpConnectorSpec) else cells
 
