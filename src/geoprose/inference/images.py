@@ -229,5 +229,5 @@ def _token_ids(system: System, spec: ImageHeadSpec, codes_HW: Tensor) -> list[in
     ids_HW = model.model.connector.table(codes_HW.device)[codes_HW]
     row_end = model.image_head.row_end(model)
     rows = ids_HW.tolist() if row_end is None else [[*row, row_end] for row in ids_HW.tolist()]
-    ends = system.processor.tokenizer.convert_tokens_to_ids(list(spec.end))
+    ends: list[int] = system.processor.tokenizer.convert_tokens_to_ids(list(spec.end))
     return [token for row in rows for token in row] + ends

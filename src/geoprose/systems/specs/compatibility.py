@@ -47,6 +47,9 @@ NEEDS = (
     _need("fusion", "token_ids", "connector", "vq_embed", "it puts token ids, not vectors, where the pictures stand"),
     _need("connector", "vq_embed", "fusion", "token_ids", "its tokens are ids of the vocabulary"),
     _need("connector", "vq_embed", "vision_encoder", "vq", "it reads codes of an image tokenizer"),
+    _need("vision_encoder", "vq", "connector", "vq_embed", "its features are codes, numbers without an order"),
+    _need("packer", "eol_rows", "connector", "vq_embed", "the end of a row is a token id"),
+    _need("image_head", "token_codes", "connector", "vq_embed", "it writes codes as tokens of the vocabulary"),
     _need("fusion", _CROSS, "packer", "media", "one placeholder stands for a whole picture"),
     _need("packer", "media", "fusion", _CROSS, "its one placeholder has no room for visual tokens"),
     _need("packer", "phi3_hd", "connector", "separated_mlp", "it sets separators that come with that one's tiles"),
@@ -60,7 +63,7 @@ def check_parts(parts: Mapping[str, str]) -> None:
     """Refuse parts that do not fit.
 
     Args:
-        parts: Name of the part in each of vision_encoder, connector, packer, fusion and position.
+        parts: Name of the part in each of vision_encoder, connector, packer, fusion, position and image_head.
 
     Raises:
         ValueError: Naming the two parts, the reason, and what would fit.

@@ -85,7 +85,7 @@ class PatchLinearEncoder(VisionEncoder):
                 f"pixel_values of shape {tuple(patches_NPF.shape)} are no patches of {expected} values; encode "
                 "pictures with the processor of this system."
             )
-        return patches_NPF.unflatten(-1, (self._channels, -1))
+        return patches_NPF.reshape(*patches_NPF.shape[:2], self._channels, -1)
 
     def num_patches(self) -> int:
         """Return P of a tile."""

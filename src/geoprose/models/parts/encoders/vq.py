@@ -124,7 +124,7 @@ class VqEncoder(VisionEncoder):
                 f"visual_layouts describe {sum(counts)} cells but the pictures gave {len(cells_NPF)}; encode pictures "
                 "and text with the same processor."
             )
-        pictures = [self.join(cells, *grid) for cells, grid in zip(cells_NPF.split(counts), grids, strict=True)]
+        pictures = [self.join(cells, *grid) for cells, grid in zip(torch.split(cells_NPF, counts), grids, strict=True)]
         places: dict[tuple[int, int], list[int]] = defaultdict(list)
         for place, grid in enumerate(grids):
             places[grid].append(place)
