@@ -38,6 +38,7 @@ VISION_ENCODERS: Registry[type[VisionEncoder]] = Registry(
         "siglip": f"{_PARTS}.encoders.hf:SiglipEncoder",
         "siglip2": f"{_PARTS}.encoders.siglip2:Siglip2Encoder",
         "vit": f"{_PARTS}.encoders.vit:VitEncoder",
+        "vit_convnext": f"{_PARTS}.encoders.vit_convnext:VitConvnextEncoder",
         "vq": f"{_PARTS}.encoders.vq:VqEncoder",
     },
 )

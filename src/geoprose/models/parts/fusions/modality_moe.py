@@ -133,7 +133,7 @@ class ModalityMoeFusion(ScatterFusion):
                 route(feed_forward, experts[0])
             else:
                 own = partial(self._mixed, number, feed_forward.forward)
-                feed_forward.forward = own  # type: ignore[method-assign]
+                feed_forward.forward = own
 
     def _experts(self, number: int) -> nn.ModuleList:
         experts = self.experts[number]

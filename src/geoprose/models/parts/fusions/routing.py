@@ -42,7 +42,7 @@ def route(module: nn.Module, expert: nn.Module) -> None:
     The module keeps its name and its parameters, so its checkpoints and adapters fit as before.
     """
     # Why not a wrapper module: it would rename the parameters of the language model.
-    module.forward = partial(_forward, module.forward, expert)  # type: ignore[method-assign]
+    module.forward = partial(_forward, module.forward, expert)
 
 
 def _forward(language: Callable[[Tensor], Tensor], expert: nn.Module, hidden_BTD: Tensor) -> Tensor:
