@@ -18,7 +18,8 @@ from geoprose.layout.arrangements import ARRANGEMENTS
 from geoprose.layout.views import ViewsResolution
 from geoprose.layout.visual import VisualLayout
 from geoprose.models.parts.packers.gated_views import GatedViewsPacker
-from geoprose.models.seq2seq import GeoproseForSeq2Seq, GeoproseSeq2SeqConfig
+from geoprose.models.seq2seq import GeoproseForSeq2Seq
+from geoprose.models.seq2seq_config import GeoproseSeq2SeqConfig
 from geoprose.processing.visuals import Video
 from geoprose.systems.build import build_system
 from geoprose.systems.presets import load_preset

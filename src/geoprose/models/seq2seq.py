@@ -10,19 +10,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch.nn.functional as F
-from huggingface_hub.dataclasses import strict
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, GenerationMixin
-from transformers.configuration_utils import SubConfigSpec
 from transformers.modeling_outputs import BaseModelOutput, Seq2SeqModelOutput
 
 from geoprose.core.errors import ConfigError, ProcessingError
 from geoprose.models.backbone import GeoprosePreTrainedModel
 from geoprose.models.composite import GeoproseOutput
-from geoprose.models.config import GeoproseConfig
 from geoprose.models.inputs import VISUAL_INPUT_NAMES, TextInputs, VisualInputs
 from geoprose.models.language_models import build_language_model
 from geoprose.models.registries import POSITIONS
+from geoprose.models.seq2seq_config import GeoproseSeq2SeqConfig
 from geoprose.models.visual_half import VisualHalf, options_of
 
 if TYPE_CHECKING:
@@ -30,31 +28,6 @@ if TYPE_CHECKING:
     from transformers.modeling_outputs import BaseModelOutputWithPooling
 
     from geoprose.models.parts.contracts import Fusion, Positions
-
-
-@strict
-class GeoproseSeq2SeqConfig(GeoproseConfig):
-    """Parts of a composite whose language model is an encoder-decoder; attributes as in ``GeoproseConfig``."""
-
-    model_type = "geoprose_seq2seq"
-    sub_configs_defaults = {  # noqa: RUF012 - the form is the contract of transformers
-        **GeoproseConfig.sub_configs_defaults,
-        "text_config": SubConfigSpec(config_class=AutoConfig, model_type="t5"),
-    }
-
-    fusion: str | dict[str, Any] = "encoder_decoder_prefix"
-    position: str | dict[str, Any] = "relative"
-    is_encoder_decoder: bool = True
-
-    def __post_init__(self, **kwargs: Any) -> None:
-        """Tie the head where the decoder's output is scaled.
-
-        Why not ``tie_word_embeddings``: a T5 config of transformers always says True and keeps what was published, a
-        tied and scaled head (T5) or a head of its own (T5 1.1, Flan-T5), in ``scale_decoder_outputs``.
-        """
-        super().__post_init__(**kwargs)
-        self.is_encoder_decoder = True
-        self.tie_word_embeddings = bool(getattr(self.text_config, "scale_decoder_outputs", self.tie_word_embeddings))
 
 
 @dataclass

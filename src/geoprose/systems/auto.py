@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from transformers import AutoImageProcessor, AutoProcessor
 
+from geoprose.models import seq2seq as _seq2seq  # noqa: F401 - registers its models
 from geoprose.models.config import GeoproseConfig
 from geoprose.models.dense.config import DenseConfig
 from geoprose.models.dual.config import DualEncoderConfig
 from geoprose.models.factorised.config import FactorisedConfig
-from geoprose.models.seq2seq import GeoproseSeq2SeqConfig
+from geoprose.models.seq2seq_config import GeoproseSeq2SeqConfig
 from geoprose.processing.dense import DenseProcessor
 from geoprose.processing.dual import DualEncoderProcessor
 from geoprose.processing.image_processor import GeoproseImageProcessor

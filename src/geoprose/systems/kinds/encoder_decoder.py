@@ -23,7 +23,7 @@ class EncoderDecoderKind(CompositeKind):
 
     def config_class(self) -> Any:
         """Return the class of its transformers configs."""
-        from geoprose.models.seq2seq import GeoproseSeq2SeqConfig
+        from geoprose.models.seq2seq_config import GeoproseSeq2SeqConfig
 
         return GeoproseSeq2SeqConfig
 
