@@ -109,7 +109,7 @@ class LabelClassifier:
         self._system = system
         self.labels = tuple(labels)
         prompts = [template.replace("{}", label) for label in labels for template in chosen]
-        vectors_KTD = embed_texts(system, prompts).unflatten(0, (len(labels), len(chosen)))
+        vectors_KTD = embed_texts(system, prompts).reshape(len(labels), len(chosen), -1)
         self.weight_KD = F.normalize(vectors_KTD.mean(1), dim=-1)
 
     @torch.inference_mode()

@@ -147,13 +147,13 @@ def tiny_dual_spec(spec: DualEncoderSpec) -> DualEncoderSpec:
 
 def tiny_text_tokenizer() -> PreTrainedTokenizerFast:
     """Return the byte tokenizer that frames each text, as the tokenizers of text towers do."""
-    tokenizer: Any = tiny_tokenizer()
+    tokenizer = tiny_tokenizer()
     start, end = tokenizer.bos_token, tokenizer.eos_token
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
         single=f"{start} $A {end}", special_tokens=[(start, tokenizer.bos_token_id), (end, tokenizer.eos_token_id)]
     )
     tokenizer.padding_side = "right"
-    return tokenizer  # type: ignore[no-any-return]
+    return tokenizer
 
 
 def tiny_text_values(tokenizer: Any) -> dict[str, Any]:

@@ -149,7 +149,8 @@ class ContextDecoder(nn.Module):
         x, memory = self.text_in(texts_NKD), self.memory_in(memory_NMD)
         for own, asked, forward in zip(self.own, self.asked, self.forwards, strict=True):
             x = forward(asked(own(x, x), memory))
-        return texts_NKD + self.gamma * self.text_out(x)
+        refined: Tensor = texts_NKD + self.gamma * self.text_out(x)
+        return refined
 
 
 def score_map(patches_NDhw: Tensor, texts_NKD: Tensor) -> Tensor:

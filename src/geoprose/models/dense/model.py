@@ -63,7 +63,7 @@ class GeoproseDense(PreTrainedModel):  # type: ignore[misc]  # transformers is u
         self.post_init()
 
     def _checked(self, layers: list[int]) -> tuple[int, ...]:
-        depth = int(self.config.vision_config.num_hidden_layers)
+        depth = int(self.vision.model.config.num_hidden_layers)
         if len(layers) != 4 or not all(0 < layer <= depth for layer in layers):
             raise ConfigError(f"layers must name four blocks of 1 to {depth}, got {layers}.")
         return tuple(layers)

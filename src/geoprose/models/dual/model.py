@@ -79,7 +79,7 @@ class GeoproseDualEncoder(PreTrainedModel):  # type: ignore[misc]  # transformer
         self.post_init()
 
     def _projection(self, width: int, is_wanted: bool) -> nn.Module:
-        projection = self.config.projection
+        projection: Any = self.config.projection
         return nn.Linear(width, projection["dim"], bias=projection["bias"]) if is_wanted else nn.Identity()
 
     def _check_widths(self, projection: dict[str, Any]) -> None:

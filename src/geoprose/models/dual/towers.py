@@ -96,7 +96,8 @@ class VisionTower(Tower):
 
     def _map(self, hidden_NTE: Tensor) -> Tensor:
         side = self.grid_side()
-        return hidden_NTE[:, self.num_prefix :].transpose(1, 2).unflatten(2, (side, side))
+        patches_NEP = hidden_NTE[:, self.num_prefix :].transpose(1, 2)
+        return patches_NEP.reshape(*patches_NEP.shape[:2], side, side)
 
     def _pooled(self, outputs: Any) -> Tensor:
         hidden_NTE: Tensor = outputs.last_hidden_state

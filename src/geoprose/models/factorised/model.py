@@ -142,7 +142,9 @@ class GeoproseFactorisedEncoder(PreTrainedModel):  # type: ignore[misc]  # trans
             )
         num_places, num_dates = pixels_NTCHW.shape[:2]
         maps_NTIhw = encoder(pixels_NTCHW.flatten(0, 1)).unflatten(0, (num_places, num_dates))
-        tokens = maps_NTIhw.flatten(3).permute(0, 3, 1, 2) + self.modality_table[list(self.encoders).index(name)]
+        tokens: Tensor = (
+            maps_NTIhw.flatten(3).permute(0, 3, 1, 2) + self.modality_table[list(self.encoders).index(name)]
+        )
         return tokens if days_NT is None else tokens + self._days(name, days_NT, num_dates).unsqueeze(1)
 
     def _days(self, name: str, days_NT: Tensor, num_dates: int) -> Tensor:

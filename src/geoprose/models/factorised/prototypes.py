@@ -90,7 +90,7 @@ class GeoPrototypes(nn.Module):
     def update(self, features_NMD: Tensor, regions_N: Tensor) -> None:
         """Move the prototypes of every region that is seen towards the features assigned to them."""
         self._of(regions_N)
-        for region in regions_N[regions_N != UNKNOWN_REGION].unique().tolist():
+        for region in sorted(set(regions_N.tolist()) - {UNKNOWN_REGION}):
             features_MD = features_NMD[regions_N == region].flatten(0, 1)
             old_PD = self.prototypes_RPD[region]
             similarity_MP = F.normalize(features_MD, dim=-1) @ F.normalize(old_PD, dim=-1).T

@@ -101,7 +101,7 @@ class MultiScaleEncoder(VisionEncoder):
             side_px = base_px * scale
             pixels_NCHW = F.interpolate(wide, size=(side_px, side_px), mode="bicubic").to(pixels_NCHW.dtype)
         num_tiles = len(pixels_NCHW)
-        squares = pixels_NCHW.unflatten(3, (scale, base_px)).unflatten(2, (scale, base_px)).permute(0, 2, 4, 1, 3, 5)
+        squares = pixels_NCHW.reshape(num_tiles, -1, scale, base_px, scale, base_px).permute(0, 2, 4, 1, 3, 5)
         features = self.base(squares.flatten(0, 2))
         side = self.grid_side()
         grid = features.reshape(num_tiles, scale, scale, side, side, -1).permute(0, 5, 1, 3, 2, 4)

@@ -50,7 +50,8 @@ class Siglip2Encoder(HfEncoder):
     def _patches(self, pixels_NCHW: Tensor) -> Tensor:
         """Cut tiles into patches (N, P, patch * patch * C); the channels of a pixel lie side by side."""
         side = self.patch_size
-        grid = pixels_NCHW.unflatten(3, (-1, side)).unflatten(2, (-1, side))  # N C rows side columns side
+        n, c, height, width = pixels_NCHW.shape
+        grid = pixels_NCHW.reshape(n, c, height // side, side, width // side, side)
         return grid.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
 
     def position_table_side(self) -> int:
