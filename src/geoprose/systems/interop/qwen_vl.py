@@ -31,10 +31,10 @@ def interleaved(heads: int) -> tuple[Any, Any]:
     """Return the way from rows q of all heads, k of all heads, v of all heads to q, k, v head by head, and back."""
 
     def export(tensor: Tensor) -> Tensor:
-        return tensor.unflatten(0, (3, heads, -1)).transpose(0, 1).flatten(0, 2)
+        return tensor.reshape(3, heads, -1, *tensor.shape[1:]).transpose(0, 1).flatten(0, 2)
 
     def restore(tensor: Tensor) -> Tensor:
-        return tensor.unflatten(0, (heads, 3, -1)).transpose(0, 1).flatten(0, 2)
+        return tensor.reshape(heads, 3, -1, *tensor.shape[1:]).transpose(0, 1).flatten(0, 2)
 
     return export, restore
 

@@ -89,6 +89,6 @@ class InterpolatedEmbeddings(nn.Module):
 
     def forward(self, pixel_values: Tensor, interpolate_pos_encoding: bool | None = None) -> Tensor:
         """Return (N, P, E); the table is always interpolated, whatever the caller asks for."""
-        patches_NEhw = self.patch_embedding(pixel_values.to(self.patch_embedding.weight.dtype))
+        patches_NEhw: Tensor = self.patch_embedding(pixel_values.to(self.patch_embedding.weight.dtype))
         table_PE = resize_position_table(self.position_embedding, 0, patches_NEhw.shape[-1])
         return patches_NEhw.flatten(2).transpose(1, 2) + table_PE

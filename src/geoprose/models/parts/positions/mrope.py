@@ -126,7 +126,7 @@ class MultimodalRotary(nn.Module):
         return self._mixed(cos, batch), self._mixed(sin, batch)
 
     def _mixed(self, values: Tensor, batch: int) -> Tensor:
-        half = values.unflatten(0, (3, batch)).chunk(2, dim=-1)[0]
-        parts = half.split(self.sections, dim=-1)
+        half = values.reshape(3, batch, *values.shape[1:]).chunk(2, dim=-1)[0]
+        parts = torch.split(half, self.sections, dim=-1)
         mixed = torch.cat([part[axis] for axis, part in enumerate(parts)], dim=-1)
         return torch.cat([mixed, mixed], dim=-1)

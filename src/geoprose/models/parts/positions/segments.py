@@ -58,7 +58,7 @@ class SegmentPositions(Positions):
             ProcessingError: If the attention mask is not a padding mask, or placeholders and visuals do not match.
         """
         is_real_BT, before_B1 = self._real_tokens(text)
-        delta_B1 = text.state.get(_STATE, torch.zeros_like(before_B1))
+        delta_B1: Tensor = text.state.get(_STATE, torch.zeros_like(before_B1))
         start_B1 = before_B1 + delta_B1
         if visuals is None:
             ids_BT = (start_B1 + is_real_BT.cumsum(-1) - 1).masked_fill(~is_real_BT, 0)
