@@ -15,6 +15,7 @@ from geoprose.layout.visual import VisualLayout
 from geoprose.models.inputs import TextInputs, Visuals
 from geoprose.models.parts.fusions.layers import decoder_layers, every_nth
 from geoprose.models.parts.fusions.media import checked_visible, gather, see
+from geoprose.models.parts.fusions.scatter import scatter
 from geoprose.models.parts.packers.media import MediaPacker
 
 _MARK = 9
@@ -109,6 +110,11 @@ def test_packer_and_arrangement():
         MediaPacker(2, slots=2)(tokens, layouts)
     with pytest.raises(ConfigError, match="slots"):
         MediaPacker(2, slots=0)
+
+
+def test_tokens_of_another_width_cannot_stand_among_words():
+    with pytest.raises(ProcessingError, match="width 3 cannot stand among words of width 2"):
+        scatter(torch.zeros(1, 2, 2), [torch.ones(2, 3)], torch.ones(1, 2, dtype=torch.bool))
 
 
 def test_layers():

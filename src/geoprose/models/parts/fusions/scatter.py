@@ -58,6 +58,12 @@ def scatter(embeds_BTD: Tensor, tokens: Sequence[Tensor], is_visual_BT: Tensor) 
         )
     if not tokens:
         return embeds_BTD
+    if tokens[0].shape[-1] != embeds_BTD.shape[-1]:
+        # Contract: masked_scatter fills by count and would take the wrong numbers without a word.
+        raise ProcessingError(
+            f"Visual tokens of width {tokens[0].shape[-1]} cannot stand among words of width {embeds_BTD.shape[-1]}; "
+            "let the connector project to the language model's width."
+        )
     # Why not index_put: masked_scatter keeps one kernel and its gradient needs no index tensor.
     visual = torch.cat(list(tokens)).to(device=embeds_BTD.device, dtype=embeds_BTD.dtype)
     return embeds_BTD.masked_scatter(is_visual_BT.unsqueeze(-1), visual)
