@@ -64,7 +64,7 @@ class Stem(nn.Module, ABC):
         tokens = self.norm(self._embed(self._checked(values)))
         if self.class_token is not None:
             tokens = torch.cat([self.class_token.expand(len(tokens), -1, -1), tokens], 1)
-        return tokens + self.positions
+        return tokens + self.positions  # type: ignore[no-any-return]
 
     def _checked(self, values: Tensor) -> Tensor:
         if tuple(values.shape[1:]) != self.input_shape:

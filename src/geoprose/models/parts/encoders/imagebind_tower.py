@@ -73,8 +73,8 @@ class Attention(nn.Module):
         if self.extra_key is not None and self.extra_value is not None:
             key = torch.cat([key, self.extra_key.expand(len(key), -1, -1)], 1)
             value = torch.cat([value, self.extra_value.expand(len(value), -1, -1)], 1)
-        heads = [part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for part in (query, key, value)]
-        gathered = F.scaled_dot_product_attention(*heads, is_causal=self.is_causal)
+        query, key, value = (part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for part in (query, key, value))
+        gathered = F.scaled_dot_product_attention(query, key, value, is_causal=self.is_causal)
         return self.out(gathered.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
@@ -130,7 +130,7 @@ class ImageBindTower(PreTrainedModel):  # type: ignore[misc]  # transformers is 
         self.head_dropout = nn.Dropout(config.head_dropout)
         self.projection = nn.Linear(width, config.projection_dim, bias=False)
         scale = self.modality.scale if config.scale is None else config.scale
-        self.scale = scale
+        self.scale = 1.0 if scale is None else scale
         self.log_scale = nn.Parameter(torch.tensor(INITIAL_TEXT_SCALE).log()) if scale is None else None
         self.post_init()
 
@@ -166,8 +166,8 @@ class ImageBindTower(PreTrainedModel):  # type: ignore[misc]  # transformers is 
         """
         if values.ndim <= self.modality.input_axes:
             return self._embed(values)
-        clips_NSJ = self._embed(values.flatten(0, 1)).unflatten(0, values.shape[:2])
-        return clips_NSJ.mean(1)
+        num_inputs, num_clips = values.shape[:2]
+        return self._embed(values.flatten(0, 1)).view(num_inputs, num_clips, -1).mean(1)
 
     def _embed(self, values: Tensor) -> Tensor:
         tokens_NTE = self.hidden(values)
@@ -175,4 +175,6 @@ class ImageBindTower(PreTrainedModel):  # type: ignore[misc]  # transformers is 
         place_N = values.argmax(-1) if self.modality.is_causal else values.new_zeros(len(values), dtype=torch.long)
         pooled_NE = tokens_NTE[torch.arange(len(values), device=place_N.device), place_N]
         joint_NJ = F.normalize(self.projection(self.head_dropout(pooled_NE)), dim=-1)
-        return joint_NJ * (self.log_scale.exp().clamp(max=MAX_SCALE) if self.log_scale is not None else self.scale)
+        if self.log_scale is not None:
+            return joint_NJ * self.log_scale.exp().clamp(max=MAX_SCALE)
+        return joint_NJ * self.scale

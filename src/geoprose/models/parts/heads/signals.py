@@ -49,7 +49,12 @@ class SignalHead(nn.Module):
         super().__init__()
         self.tokens, self.token_ids = tuple(options["tokens"]), tuple(options["token_ids"])
         hidden, layers = int(options["hidden_size"]), int(options["num_layers"])
-        layer = {"d_model": hidden, "nhead": int(options["num_heads"]), "dim_feedforward": 4 * hidden, "dropout": 0.0}
+        layer: dict[str, Any] = {
+            "d_model": hidden,
+            "nhead": int(options["num_heads"]),
+            "dim_feedforward": 4 * hidden,
+            "dropout": 0.0,
+        }
         layer |= {"batch_first": True, "norm_first": True}
         self.input = nn.Linear(width, hidden)
         self.encoder = nn.TransformerEncoder(
