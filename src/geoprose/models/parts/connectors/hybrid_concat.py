@@ -42,7 +42,7 @@ class HybridConcatConnector(Connector):
 
     def forward(self, features_NPE: Tensor) -> Tensor:
         """Return visual tokens (N, P, D), one per patch."""
-        low, high = features_NPE.split([self.in_size - self.high_size, self.high_size], dim=-1)
+        low, high = torch.split(features_NPE, [self.in_size - self.high_size, self.high_size], dim=-1)
         return self.mix(self.activation(torch.cat([self.high(high), self.low(low)], dim=-1)))  # type: ignore[no-any-return]
 
     def num_visual_tokens(self, num_patches: int) -> int:

@@ -132,15 +132,15 @@ class UnshuffleMlpConnector(Connector):
         Raises:
             ConfigError: If the patches are not a square grid that ``factor`` divides.
         """
-        side = round(num_patches**0.5)
+        side: int = round(num_patches**0.5)
         if self.pad and side**2 == num_patches:
             return math.ceil(side / self.factor) ** 2
         is_divided = num_patches % self.factor**2 == 0 if self.order == "raster4" else side % self.factor == 0
         if not is_divided or (side**2 != num_patches and self.order != "raster4"):
             raise ConfigError(
-                f"The connector merges {self.factor} x {self.factor} patches, but the vision encoder gives {num_patches} "
-                "patches a tile, which is no square grid that this divides. Change connector.factor, the image size, or "
-                "leave the class token out."
+                f"The connector merges {self.factor} x {self.factor} patches, but the vision encoder gives "
+                f"{num_patches} patches a tile, which is no square grid that this divides. Change connector.factor, "
+                "the image size, or leave the class token out."
             )
         return num_patches // self.factor**2
 

@@ -73,11 +73,12 @@ class V2pe(Positions):
                 return None
             self._advance_visuals(steps_BT, snaps_BT, text.is_visual_BT, sizes, text)
         if text.attention_mask is not None and text.attention_mask.ndim == 4:
-            return _attended_sum(text.attention_mask, steps_BT + snaps_BT).sub(snaps_BT + 1).float()
-        shift_B1 = text.state.get(_SHIFT, 0.0)
+            return (_attended_sum(text.attention_mask, steps_BT + snaps_BT) - snaps_BT - 1).float()
+        shift_B1: Tensor | float = text.state.get(_SHIFT, 0.0)
         ends_BT = (steps_BT + snaps_BT).cumsum(-1) + (text.past_length + shift_B1)
         text.state[_SHIFT] = ends_BT[:, -1:].float() - (text.past_length + text.length)
-        return (ends_BT - snaps_BT - 1).clamp(min=0).float()
+        ids_BT: Tensor = (ends_BT - snaps_BT - 1).clamp(min=0).float()
+        return ids_BT
 
     def _advance_visuals(
         self, steps_BT: Tensor, snaps_BT: Tensor, is_visual_BT: Tensor, sizes: Sequence[int], text: TextInputs
@@ -85,7 +86,7 @@ class V2pe(Positions):
         """Write the increments of visual tokens, and behind each visual what is missing to a whole number."""
         is_first_BT = _first(text, steps_BT)
         places = is_visual_BT.nonzero()
-        for place, delta in zip(places.split(list(sizes)), self._draw(len(sizes)), strict=True):
+        for place, delta in zip(torch.split(places, list(sizes)), self._draw(len(sizes)), strict=True):
             rows, columns = place.unbind(-1)
             steps_BT[rows, columns] = torch.where(is_first_BT[rows, columns], 1.0, delta).to(steps_BT.dtype)
             if self.ceil and len(place):
@@ -103,9 +104,9 @@ class V2pe(Positions):
 
 def _steps(text: TextInputs) -> Tensor:
     """Return (B, T): 1.0 for tokens, 0.0 for padding, wide enough that sums of fractions stay exact."""
-    mask = text.attention_mask
-    is_plain = mask is None or mask.ndim != 2
-    is_real_BT = torch.ones_like(text.is_visual_BT) if is_plain else mask[:, -text.length :].bool()
+    mask, is_real_BT = text.attention_mask, torch.ones_like(text.is_visual_BT)
+    if mask is not None and mask.ndim == 2:
+        is_real_BT = mask[:, -text.length :].bool()
     return is_real_BT.to(torch.float32 if is_real_BT.device.type == "mps" else torch.float64)
 
 
