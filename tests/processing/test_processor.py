@@ -27,7 +27,8 @@ def test_ids_equal_the_rendering_of_the_chat_template(pairs, images, preset):
     for index, (question, answer) in enumerate(pairs):
         marks = "<image>\n" * images if index == 0 else ""
         messages += [Message("user", marks + question), Message("assistant", answer)]
-    encoded = processor.encode_conversation(messages, [processor.num_visual_tokens] * images)
+    plans = processor.image_processor.plan_sample([picture(0).size] * images)
+    encoded = processor.encode_conversation(messages, [processor.image_segments(plan.layout) for plan in plans])
     inputs = processor.apply_chat_template(
         [{"role": m.role, "content": m.text} for m in messages],
         tokenize=True,
@@ -55,7 +56,7 @@ def test_shared_prefix_and_branch_are_the_conversation(pairs, images, preset):
         encoded = processor.encode_conversation(conversation(question.strip(), answer, images), counts)
         assert shared.prefix_ids + ids == encoded.input_ids
         assert [IGNORED] * len(shared.prefix_ids) + labels == encoded.labels
-    assert shared.prefix_ids[-1] == processor.image_token_id
+    assert shared.prefix_ids[-1] == processor.image_block(1)[-1]
     assert all(processor.image_token_id not in ids for ids, _ in shared.branches)
 
 

@@ -238,6 +238,14 @@ class GeoproseProcessor(ReadsConditions, ReadsModalities, ProcessorMixin):  # ty
             if message.role != "user" and marked:
                 raise ProcessingError(f"Only user messages may hold {marked[0]}; the {message.role} message does.")
 
+    def prepare_inputs_layout(self, images: Any = None, text: Any = None, **kwargs: Any) -> tuple[Any, Any, Any, Any]:
+        """Return what a call was given, the image marks of the text written as the system's own image token."""
+        if self.image_token != IMAGE_MARK and text is not None:
+            texts = [text] if isinstance(text, str) else list(text)
+            text = [sample.replace(IMAGE_MARK, self.image_token) for sample in texts]
+        prepared: tuple[Any, Any, Any, Any] = super().prepare_inputs_layout(images=images, text=text, **kwargs)
+        return prepared
+
     def validate_inputs(self, images: Any = None, text: Any = None, videos: Any = None, **kwargs: Any) -> None:
         """Check what a call was given; a video counts as one image mark of the text.
 
