@@ -30,7 +30,7 @@ def test_tiny_builds_in_a_second_with_the_same_parts(preset):
     assert system.model.num_parameters() < 1_000_000
     assert system.processor.num_visual_tokens == system.model.model.num_visual_tokens
     assert system.spec.num_visual_tokens() in (None, system.processor.num_visual_tokens)
-    assert system.model.get_input_embeddings().weight.shape[0] % 64 == 0
+    assert system.model.get_output_embeddings().weight.shape[0] % 64 == 0
 
 
 @pytest.mark.parametrize("preset", PRESETS)

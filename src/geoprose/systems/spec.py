@@ -22,7 +22,7 @@ from geoprose.systems.specs.resolutions import ResolutionSlot
 from geoprose.systems.specs.signals import SignalSpec
 from geoprose.systems.specs.weights import WeightsSpec
 
-_WITHOUT_GRID = ("imagebind",)
+_WITHOUT_GRID = ("clip_with_class", "imagebind", "mllama")
 """Encoders that may give something else than a grid of patches: only the built part knows how much."""
 Proof = Literal["parity", "golden", "structural", "none"]
 """How far a preset is proven: equal numbers to the reference class; equal numbers to stored outputs of the published
