@@ -21,7 +21,8 @@ def test_list_names_every_preset():
     listed = _json("list")
     assert [system["name"] for system in listed] == list_presets()
     for system in listed:
-        assert system["family"] and system["source"]
+        assert system["family"]
+        assert system["source"]
         assert system["verified"] in ("parity", "golden", "structural", "none")
         assert system["parameters"] > 0
         assert system["visual_tokens"] is None or system["visual_tokens"] > 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from transformers import AutoConfig, PreTrainedConfig
 
 from geoprose.core.errors import ConfigError
+from geoprose.core.registry import unknown_name_message
 from geoprose.models.registries import VISION_ENCODERS
 from geoprose.systems.kinds import kind_of
 from geoprose.systems.modalities import modality_values, own_tokens
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from geoprose.models.config import GeoproseConfig
     from geoprose.systems.spec import SystemSpec
 
+# Names of older configs that transformers still understands, and what every config takes; image_size comes from us.
+_KNOWN = {"image_size", "rope_scaling", "rope_theta", "tie_word_embeddings"}
+_SPECIAL = {"bos_token_id", "eos_token_id", "pad_token_id"}  # given to every config; T5 declares only two of them
 VOCABULARY_MULTIPLE = 64  # rows of the embedding are padded to it: matrix kernels are fastest there
 
 
@@ -67,7 +72,10 @@ def sub_config(model_type: str, values: dict[str, Any], part: str) -> PreTrained
         config: PreTrainedConfig = AutoConfig.for_model(model_type, **values)
     except Exception as error:  # transformers raises several kinds here; each is a wrong value of the preset
         raise ConfigError(f"{part}: transformers refuses the {model_type} config: {error}") from error
-    unknown = sorted(set(values) - set(config.to_dict()) - set(config.attribute_map))
+    # Why not the config's own values: transformers keeps any keyword, a misspelt one too.
+    known = {field.name for field in dataclasses.fields(config)} | set(config.attribute_map) | _KNOWN | _SPECIAL
+    unknown = sorted(set(values) - known)
     if unknown:
-        raise ConfigError(f"{part}: {model_type} has no config value named {', '.join(unknown)}. Remove or correct it.")
+        close = "; ".join(unknown_name_message("config value", name, known).split(" Known:")[0] for name in unknown)
+        raise ConfigError(f"{part}: {model_type} has no config value named {', '.join(unknown)}. {close}")
     return config

@@ -119,7 +119,7 @@ class SystemSpec(BaseSystemSpec):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> SystemSpec:
-        slots = ("vision_encoder", "connector", "packer", "fusion", "position")
+        slots = ("resolution", "vision_encoder", "connector", "packer", "fusion", "position")
         image_head = "none" if self.image_head is None else self.image_head.type
         check_parts({slot: getattr(self, slot).type for slot in slots} | {"image_head": image_head})
         return self

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
     from geoprose.systems.build import System
-    from geoprose.systems.spec import SystemSpec
+    from geoprose.systems.spec import BaseSystemSpec
 
 _NAMED = 5
 _FAULTS = ("missing", "unexpected", "mismatched")
@@ -143,13 +143,13 @@ def _find_preset(theirs: PreTrainedConfig, preset: str | None) -> tuple[str, Ref
     return fitting[0], _reference_of(load_preset(fitting[0]))
 
 
-def _reference_of(spec: SystemSpec) -> Reference:
+def _reference_of(spec: BaseSystemSpec) -> Reference:
     if spec.reference is None:
         raise ConfigError(f"System {spec.name} has no class in transformers; save it in geoprose's own layout instead.")
     return REFERENCES.get(spec.reference)()
 
 
-def _spec_of(name: str, reference: Reference, theirs: PreTrainedConfig) -> SystemSpec:
+def _spec_of(name: str, reference: Reference, theirs: PreTrainedConfig) -> BaseSystemSpec:
     values = load_preset(name).model_dump(mode="json")
     # The released config replaces the published one, key by key, where the preset says something.
     changes = _restricted(reference.spec_values(theirs), values)

@@ -8,7 +8,6 @@ Pickled files are read with torch's restricted unpickler (``weights_only=True``)
 from __future__ import annotations
 
 import json
-import pickle
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -123,10 +122,10 @@ def _spec(values: dict[str, Any], preset: str) -> SystemSpec:
 
 def _weights(folder: Path) -> dict[str, Tensor]:
     safe = sorted(folder.glob("*.safetensors"))
-    pickled = [] if safe else sorted(folder.glob("pytorch_model*.bin"))
+    legacy = [] if safe else sorted(folder.glob("pytorch_model*.bin"))
     projector = folder / "mm_projector.bin"
-    files = [*safe, *pickled, *([projector] if projector.is_file() else [])]
-    if not safe and not pickled:
+    files = [*safe, *legacy, *([projector] if projector.is_file() else [])]
+    if not safe and not legacy:
         raise ResourceError(f"{folder} holds neither safetensors nor pytorch_model*.bin.")
     state: dict[str, Tensor] = {}
     for path in files:
@@ -137,7 +136,7 @@ def _weights(folder: Path) -> dict[str, Tensor]:
 def _read_pickled(path: Path) -> dict[str, Tensor]:
     try:
         values = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+    except Exception as error:  # the restricted unpickler raises several kinds; each means that nothing is built
         raise ModelError(f"{path} is no plain file of tensors, so it is not opened: {error}") from error
     if not isinstance(values, dict) or not all(isinstance(value, torch.Tensor) for value in values.values()):
         raise ModelError(f"{path} holds something else than named tensors.")

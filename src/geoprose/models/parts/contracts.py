@@ -178,7 +178,7 @@ class Fusion(nn.Module, ABC):
     def attach(self, language_model: nn.Module) -> None:
         """Change the language model once, right after it is built."""
 
-    def initialise(self, language_model: nn.Module) -> None:  # noqa: B027 - most fusions have no weights
+    def initialise(self, language_model: nn.Module) -> None:
         """Start own weights from the language model's, where that applies; called once those are there."""
 
     def merge_branches(self, text: TextInputs, branches: Sequence[BranchTokens]) -> Tensor:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from geoprose.models.config import GeoproseConfig
 
+_ACTIVATION = "projector_hidden_act"
+
 
 class LlavaReference(Reference):
     """CLIP, a two-layer MLP, a Llama."""
@@ -42,7 +44,7 @@ class LlavaReference(Reference):
             image_token_index=ours.image_token_id,
             vision_feature_layer=ours.vision_encoder["feature_layer"],
             vision_feature_select_strategy="default",
-            projector_hidden_act=ours.connector["activation"],
+            **{_ACTIVATION: ours.connector["activation"]},
             tie_word_embeddings=ours.tie_word_embeddings,
         )
 
@@ -52,6 +54,6 @@ class LlavaReference(Reference):
         return {
             "resolution": {"image_size": vision.pop("image_size")},
             "vision_encoder": {"feature_layer": theirs.vision_feature_layer, "config": vision},
-            "connector": {"activation": theirs.projector_hidden_act},
+            "connector": {"activation": getattr(theirs, _ACTIVATION)},
             "language_model": {"type": text.pop("model_type"), "config": text},
         }

@@ -53,6 +53,14 @@ NEEDS = (
     _need("fusion", _CROSS, "packer", "media", "one placeholder stands for a whole picture"),
     _need("packer", "media", "fusion", _CROSS, "its one placeholder has no room for visual tokens"),
     _need("packer", "phi3_hd", "connector", "separated_mlp", "it sets separators that come with that one's tiles"),
+    _need("packer", "llava_next", "resolution", "anyres", "it expects the whole view first and the grid unpadded"),
+    _need(
+        "packer", "onevision", "resolution", "onevision", "it expects that one's order of views and its video frames"
+    ),
+    _need("packer", "phi3_hd", "resolution", "phi3_hd", "it expects that one's canvas and order of views"),
+    _need("packer", "deepseek_vl2", "resolution", "candidate_tiles", "it expects the whole view first, then its grid"),
+    _need("packer", "internvl", "resolution", "dynamic_tiles fixed", "it expects the whole view last"),
+    _need("packer", "gated_views", "resolution", "views", "it pools a fixed number of views"),
     _need("position", "mrope shared v2pe", "fusion", _IN_SEQUENCE, "it counts visual tokens among the words"),
     _need("position", "relative", "fusion", "encoder_decoder_prefix", "it leaves positions to T5's relative bias"),
     _need("fusion", "encoder_decoder_prefix", "position", "relative", "T5 has no positions but its relative bias"),
@@ -63,7 +71,8 @@ def check_parts(parts: Mapping[str, str]) -> None:
     """Refuse parts that do not fit.
 
     Args:
-        parts: Name of the part in each of vision_encoder, connector, packer, fusion, position and image_head.
+        parts: Name of the part in each of resolution, vision_encoder, connector, packer, fusion, position and
+            image_head.
 
     Raises:
         ValueError: Naming the two parts, the reason, and what would fit.
