@@ -135,3 +135,18 @@ def test_masks(system):
     assert prepare_attention_mask(packed.float(), embeds, config, False).dtype == torch.float64
     with pytest.raises(ProcessingError, match="use_cache=False"):
         prepare_attention_mask(packed, embeds, config, True)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "said"),
+    [
+        (lambda tiles: (tiles * 255).to(torch.uint8), "torch.uint8, but the vision encoder reads normalised floats"),
+        (lambda tiles: tiles[:, :1], "are no tiles of 3 bands"),
+        (lambda tiles: tiles[..., :-14], "are no tiles of 3 bands and"),
+        (lambda tiles: tiles[0], "are no tiles of 3 bands"),
+        (lambda tiles: tiles[:0], "hold no picture"),
+    ],
+)
+def test_pixels_that_are_no_tiles_are_refused(system, pixels, said):
+    with pytest.raises(ProcessingError, match=said):
+        system.model(input_ids=prompt_ids(system), pixel_values=pixels(pixels_of(system, 0)))

@@ -25,6 +25,20 @@ def options_of(part: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in part.items() if key != "type"}
 
 
+def _check_pixels(inputs: VisualInputs) -> None:
+    for name in ("pixel_values", "high_res_pixel_values"):
+        pixels = getattr(inputs, name)
+        if pixels is None:
+            continue
+        if not pixels.is_floating_point():
+            raise ProcessingError(
+                f"{name} are {pixels.dtype}, but the vision encoder reads normalised floats; encode the pictures with "
+                "the processor of this system."
+            )
+        if len(pixels) == 0:
+            raise ProcessingError(f"{name} hold no picture; leave them out for a question without pictures.")
+
+
 class VisualHalf:
     """What a model does with pictures, whatever its language model is; a mixin of ``PreTrainedModel`` classes.
 
@@ -139,6 +153,7 @@ class VisualHalf:
             raise ProcessingError(
                 f"Give exactly one of {', '.join(SOURCES)}; got {' and '.join(given) or 'none of them'}."
             )
+        _check_pixels(inputs)
         features = self.vision_encoder.encode(inputs) if inputs.vision_features is None else inputs.vision_features
         return features, self.project(features, inputs)
 

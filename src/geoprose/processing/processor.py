@@ -14,6 +14,7 @@ from geoprose.core.types import Message
 from geoprose.layout.arrangements import ARRANGEMENTS
 from geoprose.layout.visual import VisualLayout
 from geoprose.processing.conditions import ReadsConditions
+from geoprose.processing.limits import check_length
 from geoprose.processing.modalities import ReadsModalities
 from geoprose.processing.prompt import IMAGE_MARK, PromptFormat, Rendered, render
 from geoprose.processing.visuals import Video, flatten_visuals
@@ -202,6 +203,7 @@ class GeoproseProcessor(ReadsConditions, ReadsModalities, ProcessorMixin):  # ty
             ids += added
             labels += [token if is_target else IGNORED] * len(added)
             starts += [start] * len(added)
+        check_length(len(ids), self.tokenizer)
         return ids, labels, starts
 
     def image_block(self, tokens: ImageTokens) -> list[int]:

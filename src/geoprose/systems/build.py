@@ -204,6 +204,9 @@ def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase, spec: SystemSpec) -> P
     if tokenizer.pad_token is None:
         tokenizer.pad_token = stop
     tokenizer.padding_side = "left"
+    context = spec.language_model.config.get("max_position_embeddings")
+    if isinstance(context, int):
+        tokenizer.model_max_length = min(tokenizer.model_max_length, context)
     return tokenizer
 
 

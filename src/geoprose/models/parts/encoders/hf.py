@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import CLIPVisionModel, Dinov2Model, PreTrainedConfig, PreTrainedModel, SiglipVisionModel
 
-from geoprose.core.errors import ConfigError
+from geoprose.core.errors import ConfigError, ProcessingError
 from geoprose.layout.tokens import grid_side
 from geoprose.models.parts.contracts import VisionEncoder
 
@@ -122,7 +122,12 @@ class HfEncoder(VisionEncoder):
         return any(name.startswith(f"{self._blocks}.{layer}.") for layer in range(max(self._layers), self._num_layers))
 
     def forward(self, pixel_values_NCHW: Tensor) -> Tensor:
-        """Return patch features (N, P, E) in raster order; pixels are cast to the encoder's dtype."""
+        """Return patch features (N, P, E) in raster order; pixels are cast to the encoder's dtype.
+
+        Raises:
+            ProcessingError: If the tiles have other bands or another size than the encoder was built for.
+        """
+        self._check_tiles(pixel_values_NCHW)
         pixels = pixel_values_NCHW.to(dtype=self.tower.dtype)
         if not self._layers:
             tokens = self._run(pixels).last_hidden_state
@@ -131,6 +136,14 @@ class HfEncoder(VisionEncoder):
             tokens = torch.cat([self._normed(hidden_states[layer]) for layer in self._layers], dim=-1)
         patches = tokens[:, self._num_prefix :]
         return patches if self.pool == 1 else self._average(patches)
+
+    def _check_tiles(self, pixels_NCHW: Tensor) -> None:
+        expected = (int(getattr(self.tower.config, "num_channels", 3)), self.image_size, self.image_size)
+        if tuple(pixels_NCHW.shape[1:]) != expected:
+            raise ProcessingError(
+                f"pixel_values of shape {tuple(pixels_NCHW.shape)} are no tiles of {expected[0]} bands and "
+                f"{self.image_size} x {self.image_size} px; encode the pictures with the processor of this system."
+            )
 
     def _run(self, pixels_NCHW: Tensor, **kwargs: Any) -> Any:
         """Return the outputs of the tower; overridden where it takes something else than pixels."""
