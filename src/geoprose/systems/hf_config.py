@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from geoprose.systems.spec import SystemSpec
 
 # Names of older configs that transformers still understands, and what every config takes; image_size comes from us.
-_KNOWN = {"image_size", "rope_scaling", "rope_theta", "tie_word_embeddings"}
+_KNOWN = {"image_size", "initializer_range", "rope_scaling", "rope_theta", "tie_word_embeddings"}
 _SPECIAL = {"bos_token_id", "eos_token_id", "pad_token_id"}  # given to every config; T5 declares only two of them
 VOCABULARY_MULTIPLE = 64  # rows of the embedding are padded to it: matrix kernels are fastest there
 

@@ -5,20 +5,17 @@ Shapes: N tiles, C channels, H W pixels, P patches, E width.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.activations import ACT2FN
 
-from geoprose.core.errors import ConfigError
 from geoprose.layout.tokens import grid_side
-from geoprose.models.parts.contracts import VisionEncoder
+from geoprose.models.parts.encoders.last_layer import LastLayerEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from transformers import PreTrainedConfig
 
 
@@ -70,7 +67,7 @@ class Eva2Tower(nn.Module):
         return hidden
 
 
-class Eva2ClipEncoder(VisionEncoder):
+class Eva2ClipEncoder(LastLayerEncoder):
     """The patches of EVA2-CLIP-E, class token removed; CogVLM leaves out the last of its 64 layers by its config.
 
     Source:
@@ -78,25 +75,13 @@ class Eva2ClipEncoder(VisionEncoder):
     """
 
     model_type = "clip_vision_model"
+    only_output = "eva2_clip returns its last layer only, and num_hidden_layers says which that is"
 
-    def __init__(
-        self,
-        config: PreTrainedConfig,
-        feature_layer: int | Sequence[int] | None = None,
-        pool: int = 1,
-        final_norm: bool = False,
-        truncate: bool = False,
-    ) -> None:
-        super().__init__(config, feature_layer, pool, final_norm, truncate)
-        if feature_layer is not None or pool != 1 or final_norm or truncate:
-            raise ConfigError(
-                "eva2_clip returns its last layer only; set num_hidden_layers, and leave feature_layer, pool, "
-                "final_norm and truncate out."
-            )
+    def __init__(self, config: PreTrainedConfig, **choices: Any) -> None:
+        super().__init__(config, **choices)
         self.hidden_size = int(config.hidden_size)
         self.patch_size = int(config.patch_size)
         self.image_size = int(config.image_size)
-        self.pool = pool
         self._side = grid_side(self.image_size, self.patch_size)
         self.tower = Eva2Tower(config, self._side**2 + 1)
 
@@ -108,14 +93,6 @@ class Eva2ClipEncoder(VisionEncoder):
     def num_patches(self) -> int:
         """Return P."""
         return self._side**2
-
-    def is_dropped(self, name: str) -> bool:
-        """Return False: every layer is kept."""
-        return False
-
-    def unused_parameter_names(self) -> list[str]:
-        """Return nothing: the class token is read by every layer."""
-        return []
 
     def position_table_key(self) -> str:
         """Return the state-dict key of the position table."""

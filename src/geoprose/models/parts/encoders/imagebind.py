@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from geoprose.core.errors import ConfigError
 from geoprose.models.own_configs import ImageBindConfig
-from geoprose.models.parts.contracts import VisionEncoder
 from geoprose.models.parts.encoders.imagebind_tower import ImageBindTower
+from geoprose.models.parts.encoders.last_layer import LastLayerEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from torch import Tensor
     from transformers import PreTrainedConfig
 
 OUTPUTS = ("embedding", "patches")
 
 
-class ImageBindEncoder(VisionEncoder):
+class ImageBindEncoder(LastLayerEncoder):
     """A tower of ImageBind, for any of its modalities.
 
     Args:
@@ -35,21 +33,10 @@ class ImageBindEncoder(VisionEncoder):
     """
 
     model_type = ImageBindConfig.model_type
+    only_output = "An ImageBind tower is read at its end"
 
-    def __init__(
-        self,
-        config: PreTrainedConfig,
-        feature_layer: int | Sequence[int] | None = None,
-        pool: int = 1,
-        final_norm: bool = False,
-        truncate: bool = False,
-        output: str = "embedding",
-    ) -> None:
-        super().__init__(config, feature_layer, pool, final_norm, truncate)
-        if feature_layer is not None or pool != 1 or final_norm or truncate:
-            raise ConfigError(
-                "An ImageBind tower takes no feature_layer, pool, final_norm or truncate; leave them out."
-            )
+    def __init__(self, config: PreTrainedConfig, output: str = "embedding", **choices: Any) -> None:
+        super().__init__(config, **choices)
         if output not in OUTPUTS:
             raise ConfigError(f"ImageBind has no output {output!r}. Known: {', '.join(OUTPUTS)}.")
         assert isinstance(config, ImageBindConfig)
@@ -58,7 +45,6 @@ class ImageBindEncoder(VisionEncoder):
         self.hidden_size = config.projection_dim if self.is_joint else config.hidden_size
         self.patch_size = config.patch_size
         self.image_size = max(self.tower.stem.input_shape)
-        self.pool = 1
         self.freeze_unused()
 
     def forward(self, pixel_values_NCHW: Tensor) -> Tensor:
@@ -71,10 +57,6 @@ class ImageBindEncoder(VisionEncoder):
     def num_patches(self) -> int:
         """Return 1 for the joint space, else P."""
         return 1 if self.is_joint else self.tower.stem.num_patches
-
-    def is_dropped(self, name: str) -> bool:
-        """Return False: no block is left out."""
-        return False
 
     def unused_parameter_names(self) -> list[str]:
         """Return the way into the joint space where patches are wanted."""

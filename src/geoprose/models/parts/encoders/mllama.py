@@ -11,17 +11,15 @@ import torch
 from torch import Tensor
 from transformers import MllamaVisionModel, PreTrainedConfig
 
-from geoprose.core.errors import ConfigError, ProcessingError
-from geoprose.models.parts.contracts import VisionEncoder
+from geoprose.core.errors import ProcessingError
+from geoprose.models.parts.encoders.last_layer import LastLayerEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from geoprose.layout.visual import VisualLayout
     from geoprose.models.inputs import VisualInputs
 
 
-class MllamaEncoder(VisionEncoder):
+class MllamaEncoder(LastLayerEncoder):
     """transformers' ``MllamaVisionModel``; the class token of each tile stays among its patches.
 
     Every picture gets as many tiles of features as the largest canvas has, empty ones last: tokens before the first
@@ -32,25 +30,13 @@ class MllamaEncoder(VisionEncoder):
     """
 
     model_type = "mllama_vision_model"
+    only_output = "The Mllama encoder chooses its layers by intermediate_layers_indices of its config"
 
-    def __init__(
-        self,
-        config: PreTrainedConfig,
-        feature_layer: int | Sequence[int] | None = None,
-        pool: int = 1,
-        final_norm: bool = False,
-        truncate: bool = False,
-    ) -> None:
-        super().__init__(config, feature_layer, pool, final_norm, truncate)
-        if feature_layer is not None or pool != 1 or final_norm or truncate:
-            raise ConfigError(
-                "The Mllama encoder chooses its layers by intermediate_layers_indices of its config; leave "
-                "feature_layer, pool, final_norm and truncate out."
-            )
+    def __init__(self, config: PreTrainedConfig, **choices: Any) -> None:
+        super().__init__(config, **choices)
         self.hidden_size = int(config.vision_output_dim)
         self.patch_size = int(config.patch_size)
         self.image_size = int(config.image_size)
-        self.pool = pool
         self.num_slots = int(config.max_num_tiles)
         self._shapes = [(int(rows), int(columns)) for rows, columns in config.supported_aspect_ratios]
         self.tower: Any = MllamaVisionModel._from_config(config)
@@ -104,14 +90,6 @@ class MllamaEncoder(VisionEncoder):
     def num_patches(self) -> int:
         """Return the features per tile, class token included."""
         return (self.image_size // self.patch_size) ** 2 + 1
-
-    def is_dropped(self, name: str) -> bool:
-        """Return False: every block is kept."""
-        return False
-
-    def unused_parameter_names(self) -> list[str]:
-        """Return nothing: every parameter is read."""
-        return []
 
     def position_table_key(self) -> str:
         """Return the state-dict key of the position table of one tile."""

@@ -8,13 +8,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from geoprose.core.errors import ConfigError, ResourceError
+from geoprose.core.errors import ResourceError
 from geoprose.layout.tokens import grid_side
-from geoprose.models.parts.contracts import VisionEncoder
+from geoprose.models.parts.encoders.last_layer import LastLayerEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from torch import Tensor
     from transformers import PreTrainedConfig
 
@@ -22,7 +20,7 @@ STRIDE_PX = 32
 """Pixels of a tile per cell of the last map."""
 
 
-class NfnetEncoder(VisionEncoder):
+class NfnetEncoder(LastLayerEncoder):
     """The last feature map, one feature per cell, behind the final convolution and activation.
 
     Args:
@@ -40,21 +38,13 @@ class NfnetEncoder(VisionEncoder):
     """
 
     model_type = "timm_wrapper"
+    only_output = "nfnet offers its last map only"
 
-    def __init__(
-        self,
-        config: PreTrainedConfig,
-        feature_layer: int | Sequence[int] | None = None,
-        pool: int = 1,
-        final_norm: bool = False,
-        truncate: bool = False,
-    ) -> None:
-        super().__init__(config, feature_layer, pool, final_norm, truncate)
-        if feature_layer is not None or pool != 1 or final_norm or truncate:
-            raise ConfigError("nfnet offers its last map only: leave feature_layer, pool, final_norm, truncate out.")
+    def __init__(self, config: PreTrainedConfig, **choices: Any) -> None:
+        super().__init__(config, **choices)
         self.tower = self._build_tower(str(config.architecture), config.model_args or {})
         self.hidden_size = int(self.tower.num_features)
-        self.patch_size, self.image_size, self.pool = STRIDE_PX, int(config.image_size), 1
+        self.patch_size, self.image_size = STRIDE_PX, int(config.image_size)
         self._grid_side = grid_side(self.image_size, STRIDE_PX)
 
     @staticmethod
@@ -77,23 +67,3 @@ class NfnetEncoder(VisionEncoder):
     def num_patches(self) -> int:
         """Return P."""
         return self._grid_side**2
-
-    def is_dropped(self, name: str) -> bool:
-        """Tell whether a weight is left out; none is."""
-        return False
-
-    def unused_parameter_names(self) -> list[str]:
-        """Return the parameters that never get a gradient; there are none."""
-        return []
-
-    def position_table_key(self) -> str:
-        """Refuse: a convolutional network has no position table.
-
-        Raises:
-            ConfigError: Always.
-        """
-        raise ConfigError("nfnet has no position table; load its weights through timm, not as a transformers folder.")
-
-    def num_prefix_positions(self) -> int:
-        """Return 0."""
-        return 0

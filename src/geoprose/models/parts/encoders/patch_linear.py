@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from geoprose.core.errors import ConfigError, ProcessingError
+from geoprose.core.errors import ProcessingError
 from geoprose.layout.tokens import grid_side
-from geoprose.models.parts.contracts import VisionEncoder
+from geoprose.models.parts.encoders.last_layer import LastLayerEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from transformers import PreTrainedConfig
 
 
-class PatchLinearEncoder(VisionEncoder):
+class PatchLinearEncoder(LastLayerEncoder):
     """``Linear(patch * patch * C, E)`` on each patch; positions come from the language model alone.
 
     Values of a patch are taken row by row, pixel by pixel, channels last.
@@ -33,22 +31,13 @@ class PatchLinearEncoder(VisionEncoder):
     """
 
     model_type = "geoprose_patches"
+    only_output = "patch_linear has no layers"
 
-    def __init__(
-        self,
-        config: PreTrainedConfig,
-        feature_layer: int | Sequence[int] | None = None,
-        pool: int = 1,
-        final_norm: bool = False,
-        truncate: bool = False,
-    ) -> None:
-        super().__init__(config, feature_layer, pool, final_norm, truncate)
-        if feature_layer is not None or pool != 1 or final_norm or truncate:
-            raise ConfigError("patch_linear has no layers: leave feature_layer, pool, final_norm and truncate out.")
+    def __init__(self, config: PreTrainedConfig, **choices: Any) -> None:
+        super().__init__(config, **choices)
         self.hidden_size = int(config.hidden_size)
         self.patch_size = int(config.patch_size)
         self.image_size = int(config.image_size)
-        self.pool = 1
         self._channels = int(config.num_channels)
         self._grid_side = grid_side(self.image_size, self.patch_size)
         self.embed = nn.Linear(self._channels * self.patch_size**2, self.hidden_size)
@@ -90,19 +79,3 @@ class PatchLinearEncoder(VisionEncoder):
     def num_patches(self) -> int:
         """Return P of a tile."""
         return self._grid_side**2
-
-    def is_dropped(self, name: str) -> bool:
-        """Return False; nothing is left out."""
-        return False
-
-    def unused_parameter_names(self) -> list[str]:
-        """Return no name; every weight is used."""
-        return []
-
-    def position_table_key(self) -> str:
-        """Raise ConfigError; positions are the language model's."""
-        raise ConfigError("patch_linear has no position table; its pictures may have any size.")
-
-    def num_prefix_positions(self) -> int:
-        """Return 0."""
-        return 0

@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import ChameleonVQVAE, Emu3VQVAE, JanusVQVAE
 
 from geoprose.core.errors import ConfigError, ProcessingError
-from geoprose.models.parts.contracts import VisionEncoder
+from geoprose.models.parts.encoders.last_layer import LastLayerEncoder
 from geoprose.models.parts.sizes import num_codes, pixels_per_code
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def decode_codes(tower: Any, codes_NHW: Tensor) -> Tensor:
     return pixels
 
 
-class VqEncoder(VisionEncoder):
+class VqEncoder(LastLayerEncoder):
     """An image tokenizer of transformers behind the encoder contract; it is frozen, and its features are codes.
 
     A code is the index of the codebook vector nearest to what the convolutions make of a square of pixels. Tiles give
@@ -70,22 +70,13 @@ class VqEncoder(VisionEncoder):
     """
 
     model_type = "chameleon_vqgan"
+    only_output = "vq gives codes"
 
-    def __init__(
-        self,
-        config: PreTrainedConfig,
-        feature_layer: int | Sequence[int] | None = None,
-        pool: int = 1,
-        final_norm: bool = False,
-        truncate: bool = False,
-    ) -> None:
-        super().__init__(config, feature_layer, pool, final_norm, truncate)
-        if feature_layer is not None or pool != 1 or final_norm or truncate:
-            raise ConfigError("vq gives codes: leave feature_layer, pool, final_norm and truncate out.")
+    def __init__(self, config: PreTrainedConfig, **choices: Any) -> None:
+        super().__init__(config, **choices)
         self.hidden_size = num_codes(config)
         self.patch_size = pixels_per_code(config)
         self.image_size = int(getattr(config, "image_size", None) or self.patch_size)
-        self.pool = 1
         self.tower = build_tokenizer(config)
 
     def forward(self, pixel_values_NCHW: Tensor) -> Tensor:
@@ -161,18 +152,6 @@ class VqEncoder(VisionEncoder):
         """Return P of a tile."""
         return (self.image_size // self.patch_size) ** 2
 
-    def is_dropped(self, name: str) -> bool:
-        """Return False; nothing is left out."""
-        return False
-
     def unused_parameter_names(self) -> list[str]:
         """Return all names: the tokenizer is frozen."""
         return [name for name, _ in self.named_parameters()]
-
-    def position_table_key(self) -> str:
-        """Raise ConfigError; convolutions need no table."""
-        raise ConfigError("vq has no position table; its pictures may have any size.")
-
-    def num_prefix_positions(self) -> int:
-        """Return 0."""
-        return 0
