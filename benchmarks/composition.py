@@ -16,22 +16,54 @@ from typing import Any
 from _harness import call_cpu_seconds, finish, interleave, target, versions
 
 MAX_TIME_RATIO, MAX_MEMORY_RATIO = 1.05, 1.02
+_TOWER = {"hidden_size": 256, "num_hidden_layers": 6, "num_attention_heads": 8, "intermediate_size": 1024}
+_LANGUAGE = {
+    "hidden_size": 384,
+    "intermediate_size": 1024,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 6,
+}
 SYSTEMS: dict[str, dict[str, Any]] = {
     "llava-1.5": {
         "resolution": {"image_size": 168},
-        "vision_encoder": {"config": {"hidden_size": 256, "num_hidden_layers": 6, "num_attention_heads": 8,
-                                      "intermediate_size": 1024}},
-        "language_model": {"config": {"hidden_size": 384, "intermediate_size": 1024, "num_hidden_layers": 6,
-                                      "num_attention_heads": 6, "num_key_value_heads": 6}},
+        "vision_encoder": {"config": _TOWER},
+        "language_model": {"config": _LANGUAGE},
+    },
+    "qwen2-vl": {
+        "resolution": {"image_size": 28, "patch_size": 14, "min_pixels": 3136, "max_pixels": 100352, "video_min_pixels": 3136, "video_max_pixels": 100352},
+        "vision_encoder": {
+            "config": {
+                "embed_dim": 256,
+                "hidden_size": 256,
+                "num_hidden_layers": 6,
+                "num_attention_heads": 8,
+                "patch_size": 14,
+            }
+        },
+        "language_model": {"config": _LANGUAGE},
+        "position": {"sections": [8, 12, 12]},
+    },
+    "blip2-opt": {
+        "resolution": {"image_size": 168},
+        "vision_encoder": {"config": _TOWER},
+        "connector": {"num_queries": 32, "hidden_size": 192, "num_layers": 6, "num_heads": 6, "intermediate_size": 768},
+        "language_model": {
+            "config": {
+                "hidden_size": 384,
+                "word_embed_proj_dim": 384,
+                "ffn_dim": 1024,
+                "num_hidden_layers": 6,
+                "num_attention_heads": 6,
+            }
+        },
     },
     "internvl-2.5": {
         "resolution": {"image_size": 224},
-        "vision_encoder": {"config": {"hidden_size": 256, "num_hidden_layers": 6, "num_attention_heads": 8,
-                                      "intermediate_size": 1024}},
-        "language_model": {"config": {"hidden_size": 384, "intermediate_size": 1024, "num_hidden_layers": 6,
-                                      "num_attention_heads": 6, "num_key_value_heads": 6}},
+        "vision_encoder": {"config": _TOWER},
+        "language_model": {"config": _LANGUAGE},
     },
-}  # fmt: skip
+}
 MEMORY_RUNS = 3
 PICTURES = (((336, 336),), ((300, 420),))
 
