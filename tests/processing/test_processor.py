@@ -52,8 +52,9 @@ def test_shared_prefix_and_branch_are_the_conversation(pairs, images, preset):
     processor = PROCESSORS[preset]
     counts = [processor.num_visual_tokens] * images
     shared = processor.encode_shared_prefix(images, pairs)
+    suffix = processor.prompt_format.image_suffix
     for (question, answer), (ids, labels) in zip(pairs, shared.branches, strict=True):
-        encoded = processor.encode_conversation(conversation(question.strip(), answer, images), counts)
+        encoded = processor.encode_conversation(conversation(question.strip(), answer, images, suffix), counts)
         assert shared.prefix_ids + ids == encoded.input_ids
         assert [IGNORED] * len(shared.prefix_ids) + labels == encoded.labels
     assert shared.prefix_ids[-1] == processor.image_block(1)[-1]
@@ -63,8 +64,9 @@ def test_shared_prefix_and_branch_are_the_conversation(pairs, images, preset):
 def test_prompts_are_the_beginning_of_the_conversation():
     for processor in PROCESSORS.values():
         counts = [processor.num_visual_tokens]
-        prompt = processor.encode_prompt(conversation(answer=None), counts)
-        whole = processor.encode_conversation(conversation(), counts)
+        suffix = processor.prompt_format.image_suffix
+        prompt = processor.encode_prompt(conversation(answer=None, suffix=suffix), counts)
+        whole = processor.encode_conversation(conversation(suffix=suffix), counts)
         assert whole.input_ids[: len(prompt)] == prompt
         assert set(whole.labels[: len(prompt)]) == {IGNORED}
         branch, labels = processor.encode_shared_prefix(1, [("Is there water?", None)]).branches[0]

@@ -86,5 +86,5 @@ def test_every_mode_trains(tmp_path: Path, changes: dict[str, Any]) -> None:
     result = run_recipe(write_recipe(tmp_path, [spec]), out_dir=tmp_path / "run", data_dir=tmp_path)
     (line, last) = _log(tmp_path)
     assert line["grad_norm"] > 0
-    assert set(line["parts"]) == {loss["type"] for loss in result.record["recipe"]["stages"][0]["losses"]}
+    assert set(line["parts"]) == {loss.label for loss in result.recipe.stages[0].losses}
     assert last["loss"] == pytest.approx(result.record["stages"]["align"]["last_loss"])

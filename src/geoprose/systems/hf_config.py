@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from transformers import AutoConfig, PreTrainedConfig
+from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 
 from geoprose.core.errors import ConfigError
 from geoprose.core.registry import unknown_name_message
@@ -62,6 +62,13 @@ def meta_config(spec: SystemSpec) -> GeoproseConfig:
     return hf_config(spec, vocabulary + 1 + len(own_tokens(spec)), vocabulary, {})
 
 
+def known_values(model_type: str) -> set[str]:
+    """Return the names that a config of this transformers model type takes."""
+    config_class: Any = CONFIG_MAPPING[model_type]
+    declared = {field.name for field in dataclasses.fields(config_class)}
+    return declared | set(config_class.attribute_map) | _KNOWN | _SPECIAL
+
+
 def sub_config(model_type: str, values: dict[str, Any], part: str) -> PreTrainedConfig:
     """Return the transformers config of a part.
 
@@ -73,7 +80,7 @@ def sub_config(model_type: str, values: dict[str, Any], part: str) -> PreTrained
     except Exception as error:  # transformers raises several kinds here; each is a wrong value of the preset
         raise ConfigError(f"{part}: transformers refuses the {model_type} config: {error}") from error
     # Why not the config's own values: transformers keeps any keyword, a misspelt one too.
-    known = {field.name for field in dataclasses.fields(config)} | set(config.attribute_map) | _KNOWN | _SPECIAL
+    known = known_values(model_type)
     unknown = sorted(set(values) - known)
     if unknown:
         close = "; ".join(unknown_name_message("config value", name, known).split(" Known:")[0] for name in unknown)

@@ -8,7 +8,9 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import CONFIG_MAPPING, PreTrainedTokenizerFast
 
 from geoprose.core.spec import merge
+from geoprose.models.registries import VISION_ENCODERS
 from geoprose.processing.prompt import IMAGE_MARK
+from geoprose.systems.hf_config import known_values
 
 if TYPE_CHECKING:
     from geoprose.systems.spec import PromptSpec, SystemSpec
@@ -36,15 +38,17 @@ def tiny_spec(spec: SystemSpec) -> SystemSpec:
     values: dict[str, Any] = spec.model_dump(mode="json")
     encoder, language = values["vision_encoder"], values["language_model"]
     tower = encoder["config"]
-    for own in [tower, *(b["encoder"]["config"] for b in values.get("branches", {}).values() if b["encoder"])]:
-        own.update({key: value for key, value in _TOWER.items() if key in own or key.startswith(("hidden", "num"))})
-        own["initializer_range"] = _INITIALIZER_RANGE
+    for part in [encoder, *(b["encoder"] for b in values.get("branches", {}).values() if b["encoder"])]:
+        own = part["config"]
+        known = known_values(own.get("model_type") or VISION_ENCODERS.get(part["type"]).model_type)
+        shrunk = {key: value for key, value in _TOWER.items() if key in own or key.startswith(("hidden", "num"))}
+        own.update({k: v for k, v in {**shrunk, "initializer_range": _INITIALIZER_RANGE}.items() if k in known})
     for signal in values.get("signals", {}).values():
         signal |= {"hidden_size": 16, "num_layers": 1, "num_heads": 2, "output_tokens": 3, "output_size": 8}
     config = language["config"]
     is_grouped = config.get("num_key_value_heads", 1) != config.get("num_attention_heads", 1)
-    shrunk = {**_LANGUAGE, "num_key_value_heads": 2 if is_grouped else 4, "initializer_range": _INITIALIZER_RANGE}
-    config.update(_under_its_names(language["type"], shrunk))
+    smaller = {**_LANGUAGE, "num_key_value_heads": 2 if is_grouped else 4, "initializer_range": _INITIALIZER_RANGE}
+    config.update(_under_its_names(language["type"], smaller))
     config.pop("head_dim", None)
     encoder["weights"] = language["weights"] = None
     for branch in values.get("branches", {}).values():

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from geoprose.models.config import GeoproseConfig
     from geoprose.systems.interop.base import Sizes
 
+_ACTIVATION = "projector_hidden_act"
+
 
 class InternvlReference(Reference):
     """InternViT, an unshuffle of 2 x 2 patches with norm and MLP, any language model."""
@@ -56,7 +58,7 @@ class InternvlReference(Reference):
             image_token_id=ours.image_token_id,
             image_seq_length=patches // ours.connector["factor"] ** 2,
             downsample_ratio=1 / ours.connector["factor"],
-            projector_hidden_act=ours.connector["activation"],
+            **{_ACTIVATION: ours.connector["activation"]},
             vision_feature_layer=-1 if layer is None else layer,
             tie_word_embeddings=ours.tie_word_embeddings,
         )
@@ -69,6 +71,6 @@ class InternvlReference(Reference):
         return {
             "resolution": {"image_size": vision.pop("image_size")[0]},
             "vision_encoder": {"feature_layer": None if layer == -1 else layer, "config": vision},
-            "connector": {"factor": round(1 / theirs.downsample_ratio), "activation": theirs.projector_hidden_act},
+            "connector": {"factor": round(1 / theirs.downsample_ratio), "activation": getattr(theirs, _ACTIVATION)},
             "language_model": {"type": text.pop("model_type"), "config": text},
         }

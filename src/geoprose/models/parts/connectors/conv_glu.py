@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import initialization
 
-from geoprose.core.errors import ConfigError, ModelError
+from geoprose.core.errors import ConfigError
 from geoprose.models.parts.contracts import Connector
 
 
@@ -68,7 +68,7 @@ class ConvGluConnector(Connector):
     def _side(self, num_patches: int) -> int:
         side = math.isqrt(num_patches)
         if side**2 != num_patches or side % self.factor:
-            raise ModelError(
+            raise ConfigError(
                 f"{num_patches} patches are no square grid that a convolution of side {self.factor} divides; change "
                 "resolution.image_size or connector.factor."
             )
