@@ -79,8 +79,8 @@ def test_what_is_no_picture_is_refused(bad, message):
 def test_no_picture_and_bad_options_are_refused():
     with pytest.raises(ProcessingError, match="No picture"):
         _processor()([])
-    with pytest.raises(ConfigError, match=r"resolution fixed: .*sise"):
-        GeoproseImageProcessor(resolution={"type": "fixed", "sise": 4})
+    with pytest.raises(ConfigError, match=r"resolution fixed: .*side_px"):
+        GeoproseImageProcessor(resolution={"type": "fixed", "side_px": 4})
     with pytest.raises(ConfigError, match="Unknown resize mode"):
         _processor("stretch")
 
