@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import BloomConfig, BloomModel
 
-from geoprose.core.errors import ConfigError, ModelError
+from geoprose.core.errors import ConfigError
 from geoprose.models.parts.connectors.conv_glu import ConvGluConnector
 from geoprose.models.parts.fusions.modality_moe import GateRecord, ModalityMoeFusion, load_balance, record_gates
 from geoprose.models.parts.fusions.visual_expert import VisualExpertFusion, expert_tokens
@@ -153,7 +153,7 @@ def test_conv_glu_by_hand():
     assert connector.num_visual_tokens(16) == len(tokens) == 6
     assert ConvGluConnector(1, 2, factor=1).num_visual_tokens(16) == 18
     for patches in (15, 9):
-        with pytest.raises(ModelError, match="no square grid"):
+        with pytest.raises(ConfigError, match="no square grid"):
             connector.num_visual_tokens(patches)
     with pytest.raises(ConfigError, match="factor"):
         ConvGluConnector(1, 2, factor=0)
