@@ -93,6 +93,16 @@ def test_tied_tables_and_heads_of_their_own_come_back(preset, tmp_path):
     )
 
 
+def test_shards_are_read(system, exported, tiny_preset, tmp_path):
+    theirs = AutoModelForImageTextToText.from_pretrained(exported, dtype=torch.float32)
+    theirs.save_pretrained(tmp_path / "sharded", max_shard_size="60KB")
+    system.processor.tokenizer.save_pretrained(tmp_path / "sharded")
+    assert len(list((tmp_path / "sharded").glob("*.safetensors"))) > 2
+    imported = import_checkpoint(tmp_path / "sharded", tiny_preset)
+    for name, value in system.model.state_dict().items():
+        assert torch.equal(imported.system.model.state_dict()[name], value), name
+
+
 def test_dtype_is_followed(exported, tiny_preset):
     assert import_checkpoint(exported, tiny_preset, torch.bfloat16).system.model.dtype == torch.bfloat16
 
