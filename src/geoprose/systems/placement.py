@@ -36,10 +36,12 @@ def place_system(system: System[Any], device_map: str | Mapping[str, str | int])
                 f"device_map {device_map!r} is not known; give 'auto' or a mapping of modules to devices."
             )
         whole = list(getattr(system.model, "_no_split_modules", None) or ())
-        device_map = infer_auto_device_map(system.model, no_split_module_classes=whole)
+        places: dict[str, Any] = dict(infer_auto_device_map(system.model, no_split_module_classes=whole))
+    else:
+        places = dict(device_map)
     try:
-        check_device_map(system.model, dict(device_map))
-        system.model = dispatch_model(system.model, dict(device_map))
+        check_device_map(system.model, places)
+        system.model = dispatch_model(system.model, places)
     except (ValueError, RuntimeError, AssertionError) as error:
         raise ConfigError(f"The system cannot be placed by this device map: {error}") from error
     return system
