@@ -31,7 +31,14 @@ SYSTEMS: dict[str, dict[str, Any]] = {
         "language_model": {"config": _LANGUAGE},
     },
     "qwen2-vl": {
-        "resolution": {"image_size": 28, "patch_size": 14, "min_pixels": 3136, "max_pixels": 100352, "video_min_pixels": 3136, "video_max_pixels": 100352},
+        "resolution": {
+            "image_size": 28,
+            "patch_size": 14,
+            "min_pixels": 3136,
+            "max_pixels": 100352,
+            "video_min_pixels": 3136,
+            "video_max_pixels": 100352,
+        },
         "vision_encoder": {
             "config": {
                 "embed_dim": 256,
