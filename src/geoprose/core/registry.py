@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from geoprose.core.errors import ConfigError
 
@@ -25,6 +25,11 @@ def unknown_name_message(kind: str, name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
     return f"Unknown {kind} {name!r}.{hint} Known: {', '.join(names) or 'none'}."
+
+
+def options_of(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keyword arguments of a part: ``{"type": name, **options}`` without the name."""
+    return {key: value for key, value in part.items() if key != "type"}
 
 
 class Registry(Generic[T]):

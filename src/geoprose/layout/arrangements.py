@@ -6,11 +6,13 @@ them equal. Processing counts with the arrangement, so text and pictures can be 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from geoprose.core.registry import Registry
+from geoprose.core.registry import Registry, options_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from geoprose.layout.visual import VisualLayout
 
 
@@ -56,3 +58,12 @@ ARRANGEMENTS: Registry[type[Arrangement]] = Registry(
         "video": "geoprose.layout.video:VideoArrangement",
     },
 )
+
+
+def arrangement_of(packer: Mapping[str, Any]) -> Arrangement:
+    """Return the arrangement of a packer ``{"type": name, **options}``.
+
+    Raises:
+        ConfigError: If there is none of that name.
+    """
+    return ARRANGEMENTS.get(packer["type"])(**options_of(packer))

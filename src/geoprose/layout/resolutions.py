@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from geoprose.core.errors import ConfigError
-from geoprose.core.registry import Registry
+from geoprose.core.registry import Registry, options_of
 from geoprose.layout.resize import RESIZE_MODES, plan_resize
 from geoprose.layout.visual import Plan, VisualLayout
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Resolution(Protocol):
@@ -73,3 +76,15 @@ RESOLUTIONS: Registry[type[Resolution]] = Registry(
         "views": "geoprose.layout.views:ViewsResolution",
     },
 )
+
+
+def resolution_of(part: Mapping[str, Any]) -> Resolution:
+    """Return the resolution that ``{"type": name, **options}`` describes.
+
+    Raises:
+        ConfigError: If its name or options are wrong.
+    """
+    try:
+        return RESOLUTIONS.get(part["type"])(**options_of(part))
+    except TypeError as error:
+        raise ConfigError(f"resolution {part['type']}: {error}") from error

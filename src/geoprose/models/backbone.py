@@ -15,6 +15,7 @@ from transformers import DynamicCache, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from geoprose.core.errors import ProcessingError
+from geoprose.core.registry import options_of
 from geoprose.models.config import GeoproseConfig
 from geoprose.models.inputs import TextInputs, VisualInputs, state_of
 from geoprose.models.language_models import build_language_model
@@ -22,7 +23,7 @@ from geoprose.models.masks import prepare_attention_mask
 from geoprose.models.parts.contracts import Connector, Fusion, Packer, Positions
 from geoprose.models.parts.heads.signals import SignalHead
 from geoprose.models.registries import POSITIONS
-from geoprose.models.visual_half import VisualHalf, options_of
+from geoprose.models.visual_half import VisualHalf
 
 if TYPE_CHECKING:
     from transformers import Cache

@@ -16,6 +16,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling, ModelOutpu
 from transformers.modeling_utils import slice_logits_to_keep
 
 from geoprose.core.errors import ProcessingError
+from geoprose.core.registry import options_of
 from geoprose.layout.modalities import input_name
 from geoprose.models.backbone import GeoproseModel, GeoprosePreTrainedModel
 from geoprose.models.branches import repeat_inputs
@@ -24,7 +25,6 @@ from geoprose.models.expand import repeat_rows
 from geoprose.models.inputs import VISUAL_INPUT_NAMES, VisualInputs
 from geoprose.models.parts.heads.signals import SignalHeads
 from geoprose.models.registries import IMAGE_HEADS
-from geoprose.models.visual_half import options_of
 
 if TYPE_CHECKING:
     from transformers import Cache

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from geoprose.core.errors import ProcessingError
-from geoprose.layout.arrangements import ARRANGEMENTS, num_tokens
+from geoprose.layout.arrangements import arrangement_of, num_tokens
 from geoprose.models.inputs import SOURCES, VisualInputs
 
 if TYPE_CHECKING:
@@ -45,8 +45,7 @@ def repeat_rows(inputs: VisualInputs, placeholders_per_row: Sequence[int], times
 
 def _visuals_per_row(layouts: Sequence[VisualLayout], placeholders_per_row: Sequence[int], model: Any) -> list[int]:
     """Return how many visuals, in batch order, belong to each row."""
-    packer = model.config.merging()[0]
-    arrangement = ARRANGEMENTS.get(packer.pop("type"))(**packer)
+    arrangement = arrangement_of(model.config.merging()[0])
     counts = [num_tokens(arrangement, layout, model.num_visual_tokens) for layout in layouts]
     owned, place = [], 0
     for placeholders in placeholders_per_row:

@@ -15,13 +15,14 @@ from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, Gen
 from transformers.modeling_outputs import BaseModelOutput, Seq2SeqModelOutput
 
 from geoprose.core.errors import ConfigError, ProcessingError
+from geoprose.core.registry import options_of
 from geoprose.models.backbone import GeoprosePreTrainedModel
 from geoprose.models.composite import GeoproseOutput
 from geoprose.models.inputs import VISUAL_INPUT_NAMES, TextInputs, VisualInputs
 from geoprose.models.language_models import build_language_model
 from geoprose.models.registries import POSITIONS
 from geoprose.models.seq2seq_config import GeoproseSeq2SeqConfig
-from geoprose.models.visual_half import VisualHalf, options_of
+from geoprose.models.visual_half import VisualHalf
 
 if TYPE_CHECKING:
     from transformers import Cache, GenerationConfig

@@ -13,16 +13,12 @@ from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from geoprose.core.errors import ConfigError, ProcessingError
+from geoprose.core.registry import options_of
 from geoprose.models.branches import Branches, Pictures
 from geoprose.models.config import GeoproseConfig  # noqa: TC001 - transformers reads the annotations of models
 from geoprose.models.inputs import SOURCES, TextInputs, VisualInputs, Visuals
 from geoprose.models.parts.contracts import Connector, Fusion, Packer, VisionEncoder  # noqa: TC001 - likewise
 from geoprose.models.registries import CONNECTORS, FUSIONS, PACKERS, VISION_ENCODERS
-
-
-def options_of(part: dict[str, Any]) -> dict[str, Any]:
-    """Return the keyword arguments of a part: its config without the name."""
-    return {key: value for key, value in part.items() if key != "type"}
 
 
 def _check_pixels(inputs: VisualInputs) -> None:

@@ -16,7 +16,7 @@ from transformers.image_processing_utils import BaseImageProcessor
 
 from geoprose.core.errors import ConfigError, ProcessingError
 from geoprose.layout.resize import Crop, Pad, Transpose
-from geoprose.layout.resolutions import RESOLUTIONS, SampleResolution
+from geoprose.layout.resolutions import SampleResolution, resolution_of
 from geoprose.processing.visuals import (
     Video,
     cut_patches,
@@ -89,11 +89,7 @@ class GeoproseImageProcessor(BaseImageProcessor):  # type: ignore[misc]  # trans
         Raises:
             ConfigError: If its name or options are wrong.
         """
-        options = {key: value for key, value in self.resolution.items() if key != "type"}
-        try:
-            return RESOLUTIONS.get(self.resolution["type"])(**options)
-        except TypeError as error:
-            raise ConfigError(f"resolution {self.resolution['type']}: {error}") from error
+        return resolution_of(self.resolution)
 
     def plan(self, width_px: int, height_px: int, num_pictures: int = 1) -> Plan:
         """Return what a picture of this size becomes in a sample of ``num_pictures``."""

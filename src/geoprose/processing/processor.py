@@ -11,7 +11,7 @@ from transformers.processing_utils import MultiModalData, ProcessorMixin
 
 from geoprose.core.errors import ProcessingError
 from geoprose.core.types import Message
-from geoprose.layout.arrangements import ARRANGEMENTS
+from geoprose.layout.arrangements import ARRANGEMENTS, arrangement_of
 from geoprose.layout.visual import VisualLayout
 from geoprose.processing.conditions import ReadsConditions
 from geoprose.processing.limits import check_length
@@ -99,8 +99,7 @@ class GeoproseProcessor(ReadsConditions, ReadsModalities, ProcessorMixin):  # ty
 
     def image_segments(self, layout: VisualLayout) -> tuple[int, ...]:
         """Return the image tokens of each row of a visual in the text; one row where the packer has none."""
-        options = {key: value for key, value in self.packer.items() if key != "type"}
-        return ARRANGEMENTS.get(self.packer["type"])(**options).segments(layout, self.num_visual_tokens)
+        return arrangement_of(self.packer).segments(layout, self.num_visual_tokens)
 
     def encode_conversation(
         self,

@@ -22,8 +22,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from geoprose.core.errors import ProcessingError
-from geoprose.layout.arrangements import ARRANGEMENTS, num_tokens
-from geoprose.layout.resolutions import RESOLUTIONS
+from geoprose.layout.arrangements import arrangement_of, num_tokens
+from geoprose.layout.resolutions import resolution_of
 from geoprose.models.inputs import VisualInputs
 
 if TYPE_CHECKING:
@@ -65,8 +65,7 @@ def parameters_by_part(model: Any) -> dict[str, int]:
 
 def plan_of(spec: SystemSpec, width_px: int, height_px: int) -> Plan:
     """Return what a picture of this size becomes in a system."""
-    resolution = spec.resolution
-    return RESOLUTIONS.get(resolution.type)(**resolution.arguments()).plan(width_px, height_px)
+    return resolution_of(spec.resolution.as_config()).plan(width_px, height_px)
 
 
 def visual_tokens(spec: SystemSpec, model: Any, width_px: int, height_px: int) -> int:
@@ -78,7 +77,7 @@ def visual_tokens(spec: SystemSpec, model: Any, width_px: int, height_px: int) -
         width_px: Columns of the picture.
         height_px: Rows of the picture.
     """
-    arrangement = ARRANGEMENTS.get(spec.packer.type)(**spec.packer.arguments())
+    arrangement = arrangement_of(spec.packer.as_config())
     return num_tokens(arrangement, plan_of(spec, width_px, height_px).layout, model.model.num_visual_tokens)
 
 
@@ -151,8 +150,7 @@ def _read(language_model: Any, length: int, width: int) -> Any:
 
 
 def _cut(spec: SystemSpec) -> PatchGroups | None:
-    resolution = RESOLUTIONS.get(spec.resolution.type)(**spec.resolution.arguments())
-    cut: PatchGroups | None = getattr(resolution, "patches", None)
+    cut: PatchGroups | None = getattr(resolution_of(spec.resolution.as_config()), "patches", None)
     return cut
 
 

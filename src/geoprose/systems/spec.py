@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -60,7 +61,7 @@ class PromptSpec(Spec):
     image_row: str = ""
 
 
-class BaseSystemSpec(Spec):
+class BaseSystemSpec(Spec, ABC):
     """What every kind of system says: what it is, where its facts come from, and how far it is proven."""
 
     kind: str
@@ -82,17 +83,17 @@ class BaseSystemSpec(Spec):
     tiny: dict[str, Any] = Field(default_factory=dict)
     """Spec values of the tiny scale, where halving every width is not enough; tests and ``systems verify`` use it."""
 
+    @abstractmethod
     def slots(self) -> dict[str, str]:
         """Return the name in each slot."""
-        raise NotImplementedError
 
     def num_visual_tokens(self) -> int | None:
         """Return the visual tokens per tile that a language model sees; None where only the built part can say."""
         return None
 
+    @abstractmethod
     def weights_of_parts(self) -> dict[str, WeightsSpec | None]:
         """Return where the pretrained weights of each part come from."""
-        raise NotImplementedError
 
 
 class SystemSpec(BaseSystemSpec):

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from geoprose.models.config import GeoproseConfig
     from geoprose.systems.interop.key_map import KeyMap
 
+ACTIVATION = "projector_hidden_act"
+"""What several published configs call the activation of the connector."""
 Sizes = tuple[tuple[int, ...], ...]
 """Width and height of the pictures of one row of a batch; a third number makes a video of as many frames."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from transformers import InternVLConfig
 
-from geoprose.systems.interop.base import Reference, part_config
+from geoprose.systems.interop.base import ACTIVATION, Reference, part_config
 from geoprose.systems.interop.key_map import KeyMap, Rename
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from geoprose.models.config import GeoproseConfig
     from geoprose.systems.interop.base import Sizes
-
-_ACTIVATION = "projector_hidden_act"
 
 
 class InternvlReference(Reference):
@@ -58,7 +56,7 @@ class InternvlReference(Reference):
             image_token_id=ours.image_token_id,
             image_seq_length=patches // ours.connector["factor"] ** 2,
             downsample_ratio=1 / ours.connector["factor"],
-            **{_ACTIVATION: ours.connector["activation"]},
+            **{ACTIVATION: ours.connector["activation"]},
             vision_feature_layer=-1 if layer is None else layer,
             tie_word_embeddings=ours.tie_word_embeddings,
         )
@@ -71,6 +69,6 @@ class InternvlReference(Reference):
         return {
             "resolution": {"image_size": vision.pop("image_size")[0]},
             "vision_encoder": {"feature_layer": None if layer == -1 else layer, "config": vision},
-            "connector": {"factor": round(1 / theirs.downsample_ratio), "activation": getattr(theirs, _ACTIVATION)},
+            "connector": {"factor": round(1 / theirs.downsample_ratio), "activation": getattr(theirs, ACTIVATION)},
             "language_model": {"type": text.pop("model_type"), "config": text},
         }

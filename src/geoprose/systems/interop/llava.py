@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import LlavaConfig
 
-from geoprose.systems.interop.base import Reference, part_config
+from geoprose.systems.interop.base import ACTIVATION, Reference, part_config
 from geoprose.systems.interop.key_map import KeyMap, Rename
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
     from geoprose.models.config import GeoproseConfig
-
-_ACTIVATION = "projector_hidden_act"
 
 
 class LlavaReference(Reference):
@@ -44,7 +42,7 @@ class LlavaReference(Reference):
             image_token_index=ours.image_token_id,
             vision_feature_layer=ours.vision_encoder["feature_layer"],
             vision_feature_select_strategy="default",
-            **{_ACTIVATION: ours.connector["activation"]},
+            **{ACTIVATION: ours.connector["activation"]},
             tie_word_embeddings=ours.tie_word_embeddings,
         )
 
@@ -54,6 +52,6 @@ class LlavaReference(Reference):
         return {
             "resolution": {"image_size": vision.pop("image_size")},
             "vision_encoder": {"feature_layer": theirs.vision_feature_layer, "config": vision},
-            "connector": {"activation": getattr(theirs, _ACTIVATION)},
+            "connector": {"activation": getattr(theirs, ACTIVATION)},
             "language_model": {"type": text.pop("model_type"), "config": text},
         }

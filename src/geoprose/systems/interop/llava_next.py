@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from transformers import LlavaNextConfig, LlavaOnevisionConfig
 
-from geoprose.layout.arrangements import ARRANGEMENTS, num_tokens
-from geoprose.layout.resolutions import RESOLUTIONS
+from geoprose.layout.arrangements import arrangement_of, num_tokens
+from geoprose.layout.resolutions import resolution_of
 from geoprose.layout.visual import VisualLayout
 from geoprose.systems.interop.base import part_config
 from geoprose.systems.interop.key_map import KeyMap, Rename
@@ -140,8 +140,7 @@ class LlavaOnevisionReference(LlavaNextReference):
         return values
 
     def _with_video_tokens(self, ids: Tensor, layouts: list[VisualLayout], is_video: Tensor) -> Tensor:
-        options = {key: value for key, value in self._packer.items() if key != "type"}
-        arrangement = ARRANGEMENTS.get(self._packer["type"])(**options)
+        arrangement = arrangement_of(self._packer)
         counts = torch.tensor([num_tokens(arrangement, layout, self._tokens_per_tile) for layout in layouts])
         ids = ids.clone()
         tokens = torch.where(is_video, video_token_id(self._image_token_id), self._image_token_id)
@@ -166,7 +165,7 @@ def _samples(pictures: list[VisualLayout]) -> list[int]:
 def pinpoints(ours: GeoproseConfig) -> list[list[int]]:
     """Return the canvases (height, width) that pictures are fitted into, pixels."""
     spec = SystemSpec.model_validate(ours.system)
-    planner: Any = RESOLUTIONS.get(spec.resolution.type)(**spec.resolution.arguments())
+    planner: Any = resolution_of(spec.resolution.as_config())
     return [[rows * planner.image_size, columns * planner.image_size] for rows, columns in planner.grids]
 
 
