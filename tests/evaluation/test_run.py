@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from geoprose.core.errors import ConfigError, PresetError, TaskError
+from geoprose.core.errors import ConfigError, DataError, PresetError, TaskError
 from geoprose.core.types import GeoRef, Message, Sample
 from geoprose.data.neutral import write_samples
 from geoprose.data.world.classes import CLASSES, NAMES
@@ -265,7 +265,7 @@ def test_tasks_are_valid_and_unknown_ones_list_close_names(tmp_path: Path) -> No
 
 
 def test_data_without_the_task_is_refused(system: System, task: TaskSpec, data_dir: Path, tmp_path: Path) -> None:
-    with pytest.raises(TaskError, match=r"no test\.jsonl"):
+    with pytest.raises(DataError, match=r"lacks test\.jsonl"):
         evaluate(system, task, tmp_path, tmp_path / "out")
     with pytest.raises(TaskError, match="no question of the types"):
         evaluate(system, load_task("rsicd-scene"), data_dir, tmp_path / "out")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from geoprose.core.errors import TaskError
 from geoprose.core.files import sha256_file, write_jsonl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from geoprose.core.types import Sample
@@ -33,6 +33,7 @@ class Prediction:
         prediction: Raw text.
         reference: The canonical right answer.
         seed: Seed of the shuffle or of the baseline's model; decoding is greedy and takes none.
+        scores: What the system gave each option or label (log-likelihood or similarity), for ranked answers.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Prediction:
     prediction: str
     reference: str
     seed: int
+    scores: Mapping[str, float] = field(default_factory=dict)
 
 
 def question_of(sample: Sample) -> str:

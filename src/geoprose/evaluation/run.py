@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geoprose.core.errors import TaskError
+from geoprose.core.errors import DataError, TaskError
 from geoprose.core.files import write_json
 from geoprose.evaluation import provenance
 from geoprose.evaluation.failing import failing_types
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from geoprose.core.types import Sample
+    from geoprose.data.readers.base import Reader
     from geoprose.evaluation.predict import Progress
     from geoprose.systems.build import System
 
+logger = logging.getLogger(__name__)
 RESULT_NAME = "result.json"
 RUN_NAME = "run.json"
 REPORT_NAME = "report.html"
@@ -78,7 +81,7 @@ def evaluate(
     options = options or EvaluateOptions()
     spec = task if isinstance(task, TaskSpec) else load_task(task)
     samples, skipped = _load_samples(spec, data_dir, options.limit)
-    train = _read_split(data_dir / spec.train_file)
+    train = _read_train(spec, data_dir)
     if not options.is_rescore:
         _predict(system, spec, (samples, train), (data_dir, out_dir), options)
     run = _read_run(out_dir)
@@ -95,16 +98,14 @@ def evaluate(
 
 
 def _load_samples(spec: TaskSpec, data_dir: Path, limit: int | None) -> tuple[tuple[Sample, ...], dict[str, int]]:
-    found = _read_split(data_dir / spec.split_file)
-    if not found:
-        raise TaskError(
-            f"{data_dir} has no {spec.split_file} with samples, which task {spec.name} needs. "
-            "Give the directory that `geoprose data build` wrote."
-        )
-    kept = [sample for sample in found if sample.task in spec.types]
+    found = tuple(_reader(spec).read(data_dir, spec.split))
+    kept = [sample for sample in found if sample.task in spec.types or spec.other is not None]
     if not kept:
-        raise TaskError(f"{spec.split_file} has no question of the types {', '.join(spec.types)} of task {spec.name}.")
-    skipped = Counter(sample.task for sample in found if sample.task not in spec.types)
+        raise TaskError(
+            f"Split {spec.split} of {data_dir} has no question of the types {', '.join(spec.types)} of task "
+            f"{spec.name}. Give the folder of its data set."
+        )
+    skipped = Counter(sample.task for sample in found) - Counter(sample.task for sample in kept)
     return tuple(_limited(kept, limit)), dict(sorted(skipped.items()))
 
 
@@ -118,10 +119,22 @@ def _limited(samples: Sequence[Sample], limit: int | None) -> list[Sample]:
     return [sample for sample in samples if (hashlib.sha256(sample.id.encode()).hexdigest(), sample.id) in chosen]
 
 
-def _read_split(path: Path) -> tuple[Sample, ...]:
-    from geoprose.data.neutral import read_samples
+def _reader(spec: TaskSpec) -> Reader:
+    from geoprose.data.readers.registry import build_reader
 
-    return tuple(read_samples(path)) if path.is_file() else ()
+    return build_reader(spec.reader.type, spec.reader.options)
+
+
+def _read_train(spec: TaskSpec, data_dir: Path) -> tuple[Sample, ...]:
+    """Return the training samples; none where the data has no training split on disk."""
+    reader = _reader(spec)
+    if spec.train_split not in reader.splits:
+        return ()
+    try:
+        return tuple(reader.read(data_dir, spec.train_split))
+    except DataError as error:
+        logger.warning("no training samples for the baselines: %s", error)
+        return ()
 
 
 def _predict(
@@ -187,7 +200,9 @@ def _run_record(
         "batch_size": options.batch_size,
         "limit": options.limit,
         "seeds": {"shuffle": 0, "bootstrap": 0, "baselines": 0},
-        "data_sha256": provenance.data_hashes(exam.data_dir, (exam.task.split_file, exam.task.train_file)),
+        "data_sha256": provenance.data_hashes(
+            exam.data_dir, (f"{exam.task.split}.jsonl", f"{exam.task.train_split}.jsonl")
+        ),
         "versions": provenance.versions(),
         "git_commit": provenance.git_commit(),
         "hardware": provenance.hardware(),
@@ -229,7 +244,7 @@ def _result(scorer: Scorer, scored: dict[str, Scored], run: dict[str, Any], skip
         **report,
         "differences": differences,
         "failing_types": failing_types(report, differences, scorer.samples, system),
-        "overall_types": list(scorer.task.overall),
+        "overall_types": list(scorer.task.overall or scorer.types),
         "images": len({image for sample in scorer.samples for image in sample.images}),
         "skipped_types": skipped,
         **{key: run[key] for key in ("seconds", "decoding", "limit", "seeds", "data_sha256", "versions", "git_commit")},

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from geoprose.evaluation.aggregate import ClusteredBootstrap, Estimate
 from geoprose.evaluation.metrics.base import Item, Judgement, Metric
-from geoprose.evaluation.metrics.boxes import BoxAccuracy
 from geoprose.evaluation.metrics.normalise import normalise_answer, split_list
 from geoprose.evaluation.metrics.registry import METRICS
 from geoprose.evaluation.predictions import Prediction, references_of
+from geoprose.evaluation.protocols import load_protocol
 from geoprose.layout.resize import ResizeHistory, ResizeMode, plan_resize
 
 if TYPE_CHECKING:
@@ -80,9 +80,10 @@ class Scorer:
     ) -> None:
         self.task = task
         self.samples = samples
-        self.types = [name for name in task.types if any(sample.task == name for sample in samples)]
+        present = dict.fromkeys(sample.task for sample in samples)
+        self.types = [name for name in dict.fromkeys([*task.types, *present]) if name in present]
         self._format = answer_format
-        self.metrics = {name: self._metric(name, answer_format) for name in self.types}
+        self.metrics = {name: self._metric(name) for name in self.types}
         self._choices = self._closed_choices(train)
         self._bootstrap = ClusteredBootstrap([sample.images[0] if sample.images else sample.id for sample in samples])
 
@@ -95,7 +96,7 @@ class Scorer:
         for name in self.types:
             places = [place for place, sample in enumerate(self.samples) if sample.task == name]
             items = [self._item(place, predictions[place], answers) for place in places]
-            judged = self._metric(name, answers).judge(items)
+            judged = self.metrics[name].judge(items)
             for place, judgement in zip(places, judged.judgements, strict=True):
                 judgements[place] = judgement
             corpus[name] = dict(judged.corpus)
@@ -104,7 +105,7 @@ class Scorer:
     def report(self, scored: Scored) -> dict[str, Any]:
         """Return ``overall``, ``aggregates``, ``by_type`` and ``parse_failures`` of one source."""
         by_type = {name: self._type_report(name, scored) for name in self.types}
-        counted = [name for name in self.types if name in self.task.overall]
+        counted = [name for name in self.types if name in (self.task.overall or self.types)]
         return {
             "overall": self._mean(scored, tuple(counted)),
             "aggregates": {name: self._mean(scored, types) for name, types in self.task.aggregates.items()},
@@ -117,7 +118,7 @@ class Scorer:
 
     def difference(self, ours: Scored, theirs: Scored) -> dict[str, Any]:
         """Return the paired difference of two sources, overall, per aggregate and per type."""
-        groups = {"overall": self.task.overall, **self.task.aggregates}
+        groups = {"overall": self.task.overall or tuple(self.types), **self.task.aggregates}
         result: dict[str, Any] = {name: self._difference(ours, theirs, types) for name, types in groups.items()}
         result["by_type"] = {name: self._difference(ours, theirs, (name,)) for name in self.types}
         return result
@@ -146,11 +147,11 @@ class Scorer:
     def _keep(self, types: Sequence[str]) -> list[bool]:
         return [sample.task in types for sample in self.samples]
 
-    def _metric(self, name: str, answers: AnswerFormat | None) -> Metric:
-        chosen = METRICS.get(self.task.types[name].metric)
-        if issubclass(chosen, BoxAccuracy):
-            return chosen(answers.codec if answers else self.task.box_codec, self.task.box_codec)
-        return chosen()
+    def _metric(self, name: str) -> Metric:
+        spec = self.task.question_type(name)
+        if spec.protocol:
+            return load_protocol(spec.protocol).metric()
+        return METRICS.get(spec.metric)()
 
     def _item(self, place: int, prediction: Prediction, answers: AnswerFormat | None) -> Item:
         sample = self.samples[place]
@@ -162,12 +163,23 @@ class Scorer:
             size_px = (int(str(size[0])), int(str(size[1]))) if isinstance(size, list) else None
         choices = self._choices.get(sample.task, frozenset())
         geometry = answers.geometry(size_px) if answers and size_px else None
-        return Item(sample.id, prediction.prediction, references_of(sample), size_px, geometry, choices)
+        return Item(
+            sample.id,
+            prediction.prediction,
+            references_of(sample),
+            size_px,
+            geometry,
+            choices,
+            prediction.scores,
+            answers.codec if answers else self.task.box_codec,
+            self.task.box_codec,
+            sample.meta,
+        )
 
     def _closed_choices(self, train: Sequence[Sample]) -> dict[str, frozenset[str]]:
         found: dict[str, set[str]] = defaultdict(set)
         for sample in [*train, *self.samples]:
-            spec = self.task.types.get(sample.task)
+            spec = self.task.types.get(sample.task, self.task.other)
             if spec is None or not spec.is_closed:
                 continue
             for answer in references_of(sample):

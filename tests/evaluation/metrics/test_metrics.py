@@ -86,8 +86,8 @@ def test_matching_is_one_to_one() -> None:
 
 
 def _box(prediction: str, reference: str, codec: str = "geoprose") -> tuple[float, bool, dict[str, float]]:
-    item = Item("1", prediction, (reference,), size_px=(64, 64))
-    judged = BoxAccuracy(codec, "geoprose").judge([item]).judgements[0]
+    item = Item("1", prediction, (reference,), size_px=(64, 64), codec=codec)
+    judged = BoxAccuracy().judge([item]).judgements[0]
     return judged.score, judged.is_parsed, dict(judged.extras)
 
 

@@ -77,18 +77,11 @@ class BoxAccuracy:
     A question with one reference box is judged by the first predicted box; a question with several by the one-to-one
     matching, and it counts as correct only when every reference is found and nothing else is named. Unparsable answers
     stay in the denominator.
-
-    Args:
-        codec: Box format of the predictions.
-        reference_codec: Box format of the references; that of the predictions when None.
     """
 
     name = "acc@0.5"
     is_accuracy = True
-
-    def __init__(self, codec: str = "geoprose", reference_codec: str | None = None) -> None:
-        self.codec = codec
-        self.reference_codec = reference_codec or codec
+    is_itemwise = True
 
     def judge(self, items: Sequence[Item]) -> Judged:
         """Judge each item on its own."""
@@ -97,8 +90,8 @@ class BoxAccuracy:
     def read(self, item: Item) -> tuple[tuple[Box, ...], tuple[Box, ...]]:
         """Return the predicted and the reference boxes of an item, in pixels of the chip."""
         size = item.size_px or UNKNOWN_SIZE_PX
-        answer = parse_answer(item.prediction, self.codec, item.geometry or size)
-        return answer.boxes, parse_answer(item.references[0], self.reference_codec, size).boxes
+        answer = parse_answer(item.prediction, item.codec, item.geometry or size)
+        return answer.boxes, parse_answer(item.references[0], item.reference_codec, size).boxes
 
     def _judge(self, item: Item) -> Judgement:
         answer, truth = self.read(item)

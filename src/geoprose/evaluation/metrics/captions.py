@@ -97,6 +97,7 @@ class CaptionMetrics:
 
     name = "CIDEr"
     is_accuracy = False
+    is_itemwise = False
 
     def judge(self, items: Sequence[Item]) -> Judged:
         """Judge the items together: CIDEr needs the document frequencies of the whole set."""

@@ -19,6 +19,7 @@ class ExactMatch:
 
     name = "accuracy"
     is_accuracy = True
+    is_itemwise = True
 
     def judge(self, items: Sequence[Item]) -> Judged:
         """Judge each item on its own."""

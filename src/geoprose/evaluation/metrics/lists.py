@@ -24,6 +24,7 @@ class ListF1:
 
     name = "list F1"
     is_accuracy = True
+    is_itemwise = True
 
     def judge(self, items: Sequence[Item]) -> Judged:
         """Judge each item on its own; the best accepted reference counts."""

@@ -83,7 +83,9 @@ def _context(inputs: ReportInputs) -> dict[str, Any]:
         "cards": _cards(result),
         "score_plot": plots.score_plot(result, NAMES),
         "confusions": _confusions(inputs),
-        "map": correctness_map(inputs.samples, inputs.scored["system"], inputs.task.overall, inputs.data_dir),
+        "map": correctness_map(
+            inputs.samples, inputs.scored["system"], tuple(result["overall_types"]), inputs.data_dir
+        ),
         "examples": _examples(inputs),
         "facts": _facts(result),
     }
@@ -102,7 +104,7 @@ def _table_rows(result: Mapping[str, Any], task: TaskSpec) -> list[dict[str, Any
             gap = gaps["by_type"][name] if kind == "by_type" else gaps[name]
             verdict = "above" if gap["ci95"][0] > 0 else "below" if gap["ci95"][1] < 0 else "near"
             cells.append({"block": _at(report, name, kind), "gap": gap, "verdict": verdict})
-        chance = task.types[name].chance if kind == "by_type" else ""
+        chance = task.question_type(name).chance if kind == "by_type" else ""
         rows.append({"name": name, "kind": kind or "overall", "block": block, "cells": cells, "chance": chance})
     return rows
 
