@@ -33,6 +33,16 @@ def test_parameters(preset):
     assert model.model.num_visual_tokens == spec.num_visual_tokens()
 
 
+def test_internvl_has_the_bytes_of_the_released_index():
+    # model.safetensors.index.json of OpenGVLab/InternVL2-8B, whose parts have the shapes of InternVL2_5-8B: total_size
+    # 16,150,730,752 bytes of bfloat16.
+    model, spec = build_meta_model("internvl-2.5"), load_preset("internvl-2.5")
+    text = model.config.get_text_config()
+    added_rows = text.vocab_size - spec.language_model.config["vocab_size"]
+    count = sum(parameter.numel() for parameter in model.parameters()) - 2 * added_rows * text.hidden_size
+    assert 2 * count == 16_150_730_752
+
+
 def _tokens(preset, width_px, height_px, pictures=1, **options):
     spec = load_preset(preset)
     resolution = RESOLUTIONS.get(spec.resolution.type)(**spec.resolution.arguments() | options)
