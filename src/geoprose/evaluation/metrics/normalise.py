@@ -14,8 +14,8 @@ _NUMBER_WORDS = (
 )
 _DIGITS = {word: str(number) for number, word in enumerate(_NUMBER_WORDS)}
 _ARTICLES = frozenset({"a", "an", "the"})
-# A point or comma between two digits belongs to the number; every other sign is a separator.
-_SEPARATORS = re.compile(r"(?<!\d)[.,]|[.,](?!\d)|[^\w\s%.,]|_")
+# A point or comma between two digits and a minus before one belong to the number; every other sign is a separator.
+_SEPARATORS = re.compile(r"(?<!\d)[.,]|[.,](?!\d)|(?!(?<!\S)-\d)[^\w\s%.,]|_")
 _LIST_SEPARATORS = re.compile(r"[,;\n]|\band\b", re.IGNORECASE)
 
 
