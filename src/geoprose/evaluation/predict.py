@@ -4,35 +4,40 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from geoprose.evaluation.baselines.composition import colour_baseline, probe_baseline
-from geoprose.evaluation.baselines.majority import majority_answers
+from geoprose.core.errors import TaskError
+from geoprose.evaluation.answering.expand import BASE_KEY
+from geoprose.evaluation.answering.questions import Material, QuestionMaker
+from geoprose.evaluation.answering.registry import build_answering
+from geoprose.evaluation.answering.turns import answer_in_turns
+from geoprose.evaluation.baselines.plan import baseline_texts, planned_baselines
 from geoprose.evaluation.baselines.shuffled import shuffled_images
-from geoprose.evaluation.baselines.symbolic import true_cells
 from geoprose.evaluation.predictions import (
     ImageHashes,
     Prediction,
     predictions_path,
-    question_of,
     to_predictions,
     write_predictions,
 )
-from geoprose.inference.features import FeatureCache
-from geoprose.inference.generate import Request, answer_batch
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from geoprose.core.types import Sample
+    from geoprose.evaluation.answering.base import Examinee
+    from geoprose.evaluation.resume import Workplace
     from geoprose.evaluation.tasks import TaskSpec
     from geoprose.systems.build import System
 
 logger = logging.getLogger(__name__)
 SHUFFLE_SEED = 0
+PIECE = 512
+"""Questions that are answered and written together: the most that a kill can lose."""
 Progress = Callable[[str, int, int], None]
 """Called with (who answers, answered, total)."""
 
@@ -46,7 +51,7 @@ class Exam:
         samples: Samples to answer.
         train: Samples that baselines may learn from.
         data_dir: Folder that image paths are relative to.
-        batch_size: Questions decoded together.
+        batch_size: Questions answered together.
         on_progress: Where progress goes.
     """
 
@@ -57,55 +62,51 @@ class Exam:
     batch_size: int = 64
     on_progress: Progress | None = None
 
-    @property
-    def own_images(self) -> list[tuple[str, ...]]:
-        """The pictures of each sample."""
-        return [sample.images for sample in self.samples]
 
+def predict_all(exam: Exam, examinees: Mapping[str, Examinee], work: Workplace) -> dict[str, str]:
+    """Write the answers of the system and of every baseline that are not there yet.
 
-@dataclass(frozen=True)
-class Answerer:
-    """A system and the encoder outputs it has seen so far."""
+    Args:
+        exam: What is asked.
+        examinees: ``system``, and ``blind`` where there is one.
+        work: Where answers go.
 
-    system: System
-    features: FeatureCache
+    Returns:
+        Baselines of the task that were left out, and why.
 
-
-def predict_all(system: System, exam: Exam, out_dir: Path, blind: System | None = None) -> dict[str, float]:
-    """Write the predictions of the system and of every baseline of the task; return the seconds each took."""
+    Raises:
+        TaskError: If the system cannot answer in the task's way.
+    """
+    build_answering(exam.task).check(examinees["system"].system)
     hashes = ImageHashes(exam.data_dir)
-    seconds: dict[str, float] = {}
-    seeing = Answerer(system, FeatureCache(system))  # one cache: each picture is encoded once for all its sources
-    answerers = {} if blind is None else {"blind": Answerer(blind, FeatureCache(blind, is_blind=True))}
-    for source in sources_of(exam, has_blind=blind is not None):
+    names, left_out = planned_baselines(exam.task, exam.samples, exam.train)
+    for name, reason in left_out.items():
+        logger.warning("baseline %s is left out: %s", name, reason)
+    for source in ["system", *names, *(["blind"] if "blind" in examinees else [])]:
+        if work.is_done(source):
+            continue
         started = time.perf_counter()
-        answerer = answerers.get(source, seeing)
-        with in_float32(answerer.system):
-            rows = _predict(source, answerer, exam, hashes)
-        write_predictions(predictions_path(out_dir, source), rows)
-        seconds[source] = round(time.perf_counter() - started, 2)
-        logger.info("%s answered %d questions in %.1f s", source, len(rows), seconds[source])
-    return seconds
+        if source in ("system", "shuffled", "blind"):
+            examinee = examinees.get(source, examinees["system"])
+            with in_float32(examinee.system):
+                _answer_in_pieces(source, examinee, exam, work, hashes)
+        elif work.shard.index == 1:
+            texts = baseline_texts(source, exam.task, (exam.train, exam.samples), exam.data_dir, examinees["system"])
+            shown = [hashes.of(sample.images) for sample in exam.samples]
+            path = predictions_path(work.out_dir, source)
+            write_predictions(path, to_predictions(exam.samples, texts, source, shown))
+            _remember_seconds(work, source, started)
+    return left_out
 
 
-def sources_of(exam: Exam, has_blind: bool) -> list[str]:
-    """Return who answers: the system, then the task's baselines that the data allows."""
-    has_cells = bool(true_cells(exam.train))
-    names = ["system"]
-    for name in exam.task.baselines:
-        needs_train = name in ("majority", "majority_per_question") and not exam.train
-        needs_cells = name in ("colour", "probe") and not has_cells
-        if needs_train or needs_cells:
-            logger.warning(
-                "baseline %s is left out: the data has no training %s", name, "cells" if needs_cells else "file"
-            )
-        elif name != "blind":
-            names.append(name)
-    return [*names, "blind"] if has_blind else names
+def planned_sources(exam: Exam, has_blind: bool) -> list[str]:
+    """Return who answers, in the order of the report."""
+    names, _ = planned_baselines(exam.task, exam.samples, exam.train)
+    return ["system", *names, *(["blind"] if has_blind else [])]
 
 
 @contextmanager
-def in_float32(system: System) -> Iterator[None]:
+def in_float32(system: System[Any]) -> Iterator[None]:
     """Run the system in float32: answers then hardly depend on how questions are batched. Restores the type after."""
     dtype = system.model.dtype
     system.model.float()
@@ -115,37 +116,93 @@ def in_float32(system: System) -> Iterator[None]:
         system.model.to(dtype)
 
 
-def _predict(source: str, answerer: Answerer, exam: Exam, hashes: ImageHashes) -> list[Prediction]:
-    shown = exam.own_images
-    if source == "majority":
-        texts = majority_answers(exam.train, exam.samples)
-    elif source == "majority_per_question":
-        texts = majority_answers(exam.train, exam.samples, is_per_question=True)
-    elif source == "colour":
-        texts = colour_baseline().answers(exam.train, exam.samples, exam.data_dir)
-    elif source == "probe":
-        texts = probe_baseline(answerer.system).answers(exam.train, exam.samples, exam.data_dir)
-    else:
-        shown = _images_shown(source, exam)
-        texts = _ask(answerer, exam, shown, source)
-    seed = SHUFFLE_SEED if source == "shuffled" else 0
-    return to_predictions(exam.samples, texts, source, [hashes.of(images) for images in shown], seed)
+def pieces_of(samples: Sequence[Sample], size: int = PIECE) -> list[list[int]]:
+    """Cut the samples into pieces of about ``size``: samples of the same pictures together, conversations whole.
+
+    The pieces depend on the samples alone, so a run that is gone on with, or split into shards, batches its questions
+    like one that is not: the answers are the same to the last bit.
+
+    Returns:
+        Places of the samples of each piece.
+    """
+    groups: dict[object, list[int]] = {}
+    for place, sample in enumerate(samples):
+        groups.setdefault(sample.meta.get(BASE_KEY) or sample.images, []).append(place)
+    pieces: list[list[int]] = [[]]
+    for key, places in groups.items():
+        step = len(places) if isinstance(key, str) else size  # a conversation is never cut
+        for start in range(0, len(places), step):
+            part = places[start : start + step]
+            if pieces[-1] and len(pieces[-1]) + len(part) > size:
+                pieces.append([])
+            pieces[-1] += part
+    return [piece for piece in pieces if piece]
 
 
-def _images_shown(source: str, exam: Exam) -> list[tuple[str, ...]]:
-    if source == "shuffled":
-        return shuffled_images(exam.samples, SHUFFLE_SEED)
-    return exam.own_images
+def _answer_in_pieces(source: str, examinee: Examinee, exam: Exam, work: Workplace, hashes: ImageHashes) -> None:
+    """Answer this shard's pieces that are not on the disk yet, each written before the next one begins."""
+    way = build_answering(exam.task)
+    maker = QuestionMaker(Material(exam.task, exam.samples, exam.train, exam.data_dir, hashes), examinee.system)
+    own = [sample.images for sample in exam.samples]
+    shown = shuffled_images(exam.samples, SHUFFLE_SEED) if source == "shuffled" else own
+    everything = [list(range(len(exam.samples)))] if way.is_setwise else pieces_of(exam.samples)
+    pieces = everything[work.shard.index - 1 :: work.shard.count]
+    done = _whole_pieces(source, pieces, exam, work)
+    _refuse_changed_pictures(done, exam, shown, hashes)
+    total, count = sum(len(piece) for piece in pieces), len(done)
+    for piece in pieces:
+        if exam.samples[piece[0]].id in done:
+            continue
+        started = time.perf_counter()
+        questions = [maker.make(exam.samples[place], shown[place]) for place in piece]
+        report = _progress(exam.on_progress, source, count, total)
+        replies = answer_in_turns(way, examinee, questions, maker.image_suffix, report)
+        samples = [exam.samples[place] for place in piece]
+        seen = [hashes.of(shown[place]) for place in piece]
+        seed = SHUFFLE_SEED if source == "shuffled" else 0
+        rows = to_predictions(samples, [reply.text for reply in replies], source, seen, seed)
+        work.append(
+            source,
+            [
+                replace(row, prompt=question.text, scores=dict(reply.scores), shots=question.shots)
+                for row, question, reply in zip(rows, questions, replies, strict=True)
+            ],
+        )
+        count += len(piece)
+        _remember_seconds(work, source, started)
+    logger.info("%s answered %d questions", source, count)
 
 
-def _ask(answerer: Answerer, exam: Exam, shown: Sequence[tuple[str, ...]], source: str) -> list[str]:
-    """Answer the questions of the exam with the pictures in ``shown``."""
-    requests = [
-        Request(tuple(exam.data_dir / image for image in images), question_of(sample))
-        for sample, images in zip(exam.samples, shown, strict=True)
-    ]
-    report = exam.on_progress
-    on_progress = None if report is None else (lambda done, total: report(source, done, total))
-    return answer_batch(
-        answerer.system, requests, exam.task.max_new_tokens, exam.batch_size, on_progress, answerer.features
-    )
+def _whole_pieces(source: str, pieces: Sequence[list[int]], exam: Exam, work: Workplace) -> dict[str, Prediction]:
+    """Return the answers of the pieces that are whole on the disk; those of a piece that was cut off are dropped."""
+    found = work.answered(source)
+    whole: dict[str, Prediction] = {}
+    for piece in pieces:
+        names = [exam.samples[place].id for place in piece]
+        if all(name in found for name in names):
+            whole |= {name: found[name] for name in names}
+    if len(whole) < len(found):
+        work.keep_only(source, list(whole.values()))
+    return whole
+
+
+def _refuse_changed_pictures(
+    done: Mapping[str, Prediction], exam: Exam, shown: Sequence[tuple[str, ...]], hashes: ImageHashes
+) -> None:
+    for sample, images in zip(exam.samples, shown, strict=True):
+        if sample.id in done and done[sample.id].image_hashes != hashes.of(images):
+            raise TaskError(
+                f"The pictures of {sample.id} have changed since it was answered ({', '.join(images)}). Start anew "
+                "with --no-resume, or bring the old pictures back."
+            )
+
+
+def _progress(report: Progress | None, source: str, before: int, total: int) -> Callable[[int, int], None] | None:
+    return None if report is None else lambda answered, _: report(source, before + answered, total)
+
+
+def _remember_seconds(work: Workplace, source: str, started: float) -> None:
+    state = work.state()
+    spent = state["seconds"].get(source, 0.0) + time.perf_counter() - started
+    state["seconds"][source] = round(spent, 2)
+    work.remember(state)

@@ -29,11 +29,12 @@ class Prediction:
         source: Who answered: ``"system"`` or the name of a baseline.
         images: Paths of the sample's pictures inside the data directory.
         image_hashes: SHA-256 of the picture files that were shown; not those of ``images`` when shuffled.
-        prompt: The question without image marks.
+        prompt: The words that were shown, without image marks.
         prediction: Raw text.
         reference: The canonical right answer.
         seed: Seed of the shuffle or of the baseline's model; decoding is greedy and takes none.
         scores: What the system gave each option or label (log-likelihood or similarity), for ranked answers.
+        shots: Ids of the solved examples that were shown before the question.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Prediction:
     reference: str
     seed: int
     scores: Mapping[str, float] = field(default_factory=dict)
+    shots: tuple[str, ...] = ()
 
 
 def question_of(sample: Sample) -> str:
@@ -57,13 +59,18 @@ def question_of(sample: Sample) -> str:
 def references_of(sample: Sample) -> tuple[str, ...]:
     """Return every accepted answer of a sample, the canonical one first.
 
+    An answer that ``meta.answers`` lists twice stays twice: caption metrics count every reference sentence.
+
     Raises:
         TaskError: If the sample has no answer.
     """
     spoken = [message.text.strip() for message in sample.messages if message.role == "assistant"]
     accepted = sample.meta.get("answers")
     listed = [str(answer) for answer in accepted] if isinstance(accepted, list) else []
-    answers = tuple(dict.fromkeys([*spoken[:1], *listed]))
+    for first in spoken[:1]:
+        if first in listed:
+            listed.remove(first)
+    answers = (*spoken[:1], *listed)
     if not answers:
         raise TaskError(
             f"Sample {sample.id} has no answer to score against. Give it an assistant turn or meta.answers."
@@ -126,7 +133,24 @@ def predictions_path(out_dir: Path, source: str) -> Path:
 
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
     """Write one line per prediction, atomically."""
-    write_jsonl(path, (asdict(prediction) for prediction in predictions))
+    write_jsonl(path, (prediction_to_row(prediction) for prediction in predictions))
+
+
+def prediction_to_row(prediction: Prediction) -> dict[str, Any]:
+    """Return what is written of a prediction; ``scores`` and ``shots`` only where there are some."""
+    row = asdict(prediction)
+    return {key: value for key, value in row.items() if value or key not in ("scores", "shots")}
+
+
+def prediction_from(row: Mapping[str, Any]) -> Prediction:
+    """Read a prediction from what ``prediction_to_row`` wrote.
+
+    Raises:
+        KeyError: If a key is missing.
+        TypeError: If a key is unknown.
+    """
+    lists = {name: tuple(str(item) for item in row[name]) for name in ("images", "image_hashes")}
+    return Prediction(**{**row, **lists, "shots": tuple(str(item) for item in row.get("shots", ()))})
 
 
 def read_predictions(path: Path) -> list[Prediction]:
@@ -143,15 +167,10 @@ def read_predictions(path: Path) -> list[Prediction]:
     # Only "\n" ends a line: answers may hold other characters that str.splitlines takes for line ends.
     for number, line in enumerate(path.read_text(encoding="utf-8").removesuffix("\n").split("\n"), start=1):
         try:
-            rows.append(_from_row(json.loads(line)))
+            rows.append(prediction_from(json.loads(line)))
         except (ValueError, KeyError, TypeError) as error:
             raise TaskError(f"{path.name} line {number} is not a prediction: {error}. Predict again.") from error
     return rows
-
-
-def _from_row(row: dict[str, Any]) -> Prediction:
-    values = row | {name: tuple(str(item) for item in row[name]) for name in ("images", "image_hashes")}
-    return Prediction(**values)
 
 
 def match_samples(predictions: Sequence[Prediction], samples: Sequence[Sample]) -> list[Prediction]:

@@ -2,62 +2,41 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-from collections import Counter
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geoprose.core.errors import DataError, TaskError
+from geoprose.core.errors import TaskError
 from geoprose.core.files import write_json
-from geoprose.evaluation import provenance
 from geoprose.evaluation.failing import failing_types
+from geoprose.evaluation.locking import hold, hold_shard
+from geoprose.evaluation.outcomes import write_judgements
 from geoprose.evaluation.predictions import Prediction, match_samples, predictions_path, read_predictions
+from geoprose.evaluation.resume import PREVIOUS, RUN_NAME, Workplace
+from geoprose.evaluation.run_options import EvaluateOptions
+from geoprose.evaluation.run_record import joined_record, load_for_evaluation, make_plan, run_record
+from geoprose.evaluation.run_samples import SampleSet, read_sample_set
 from geoprose.evaluation.scoring import AnswerFormat, Scored, Scorer
 from geoprose.evaluation.tasks import TaskSpec, load_task
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from geoprose.core.types import Sample
-    from geoprose.data.readers.base import Reader
-    from geoprose.evaluation.predict import Progress
+    from geoprose.evaluation.run_record import LoadedSystem
     from geoprose.systems.build import System
+
+__all__ = ["EvaluateOptions", "evaluate"]
 
 logger = logging.getLogger(__name__)
 RESULT_NAME = "result.json"
-RUN_NAME = "run.json"
 REPORT_NAME = "report.html"
-
-
-@dataclass(frozen=True)
-class EvaluateOptions:
-    """How to evaluate.
-
-    Attributes:
-        limit: Answer only this many samples, chosen by a hash of their ids; None for all.
-        is_rescore: Score the predictions already in the output directory; needs no model.
-        blind: A system trained without pictures, answered as one more baseline.
-        batch_size: Questions decoded together.
-        supervision: What the system was trained with, in sentences, for the report; read from the system's run record
-            when empty.
-        on_progress: Called with (who answers, answered, total).
-        has_report: Whether to write the HTML report.
-    """
-
-    limit: int | None = None
-    is_rescore: bool = False
-    blind: System | str | Path | None = None
-    batch_size: int = 64
-    supervision: tuple[str, ...] = ()
-    on_progress: Progress | None = None
-    has_report: bool = True
+MERGE_WAIT_S = 600
 
 
 def evaluate(
-    system: System | str | Path | None,
+    system: LoadedSystem | System[Any] | str | Path | None,
     task: str | TaskSpec,
     data_dir: Path,
     out_dir: Path,
@@ -65,149 +44,138 @@ def evaluate(
 ) -> dict[str, Any]:
     """Evaluate a system on a task and write predictions, ``result.json``, ``run.json`` and ``report.html``.
 
+    A run that was interrupted goes on where it stopped, and gives the same predictions as one that was not.
+
     Args:
-        system: A system, the name of a preset or the directory of a saved one; may be None when rescoring.
+        system: A system, the name of a preset or the directory of a saved one; may be None when rescoring or merging.
         task: Name of a built-in task, path of a task's YAML, or the spec itself.
         data_dir: Dataset directory with the task's split file and the pictures.
         out_dir: Where everything is written.
         options: How to evaluate.
 
     Returns:
-        The content of ``result.json``.
+        The content of ``result.json``; of a shard that other shards are still missing for: ``task``, ``shard`` and
+        ``waiting_for``.
 
     Raises:
-        TaskError: If the data holds no sample of the task, or the predictions do not fit the data.
+        TaskError: If the data holds no sample of the task, the predictions do not fit the data, the system cannot
+            answer in the task's way, the folder holds another run, or another process works in it.
     """
     options = options or EvaluateOptions()
-    spec = task if isinstance(task, TaskSpec) else load_task(task)
-    samples, skipped = _load_samples(spec, data_dir, options.limit)
-    train = _read_train(spec, data_dir)
-    if not options.is_rescore:
-        _predict(system, spec, (samples, train), (data_dir, out_dir), options)
-    run = _read_run(out_dir)
-    predictions = _read_all(out_dir, samples, run)
-    scorer = Scorer(spec, samples, train, _answer_format(run))
-    scored = {source: scorer.judge(rows) for source, rows in predictions.items()}
-    result = _result(scorer, scored, run, skipped)
-    write_json(out_dir / RESULT_NAME, result)
-    if options.has_report:
-        from geoprose.evaluation.report.build import ReportInputs, write_report
-
-        write_report(out_dir / REPORT_NAME, ReportInputs(spec, result, samples, predictions, scored, data_dir))
-    return result
-
-
-def _load_samples(spec: TaskSpec, data_dir: Path, limit: int | None) -> tuple[tuple[Sample, ...], dict[str, int]]:
-    found = tuple(_reader(spec).read(data_dir, spec.split))
-    kept = [sample for sample in found if sample.task in spec.types or spec.other is not None]
-    if not kept:
-        raise TaskError(
-            f"Split {spec.split} of {data_dir} has no question of the types {', '.join(spec.types)} of task "
-            f"{spec.name}. Give the folder of its data set."
-        )
-    skipped = Counter(sample.task for sample in found) - Counter(sample.task for sample in kept)
-    return tuple(_limited(kept, limit)), dict(sorted(skipped.items()))
-
-
-def _limited(samples: Sequence[Sample], limit: int | None) -> list[Sample]:
-    """Return ``limit`` samples in their order; the choice depends on the ids alone."""
-    if limit is None or limit >= len(samples):
-        return list(samples)
-    if limit < 1:
-        raise TaskError(f"--limit is {limit}; give at least 1.")
-    chosen = set(sorted((hashlib.sha256(s.id.encode()).hexdigest(), s.id) for s in samples)[:limit])
-    return [sample for sample in samples if (hashlib.sha256(sample.id.encode()).hexdigest(), sample.id) in chosen]
-
-
-def _reader(spec: TaskSpec) -> Reader:
-    from geoprose.data.readers.registry import build_reader
-
-    return build_reader(spec.reader.type, spec.reader.options)
-
-
-def _read_train(spec: TaskSpec, data_dir: Path) -> tuple[Sample, ...]:
-    """Return the training samples; none where the data has no training split on disk."""
-    reader = _reader(spec)
-    if spec.train_split not in reader.splits:
-        return ()
-    try:
-        return tuple(reader.read(data_dir, spec.train_split))
-    except DataError as error:
-        logger.warning("no training samples for the baselines: %s", error)
-        return ()
+    spec = options.task(task if isinstance(task, TaskSpec) else load_task(task))
+    samples = read_sample_set(spec, data_dir, options.limit)
+    if options.is_merge:
+        _merge(out_dir, samples)
+    elif not options.is_rescore:
+        with hold_shard(out_dir, options.shard):
+            waiting = _predict(system, spec, samples, (data_dir, out_dir), options)
+        if waiting:
+            return {"task": spec.name, "shard": options.shard.label, "waiting_for": waiting}
+    if options.previous is not None:
+        _adopt_previous(options.previous, out_dir, samples.asked)
+    return _score(spec, samples, (data_dir, out_dir), options.has_report)
 
 
 def _predict(
-    system: System | str | Path | None,
+    system: LoadedSystem | System[Any] | str | Path | None,
     spec: TaskSpec,
-    samples: tuple[tuple[Sample, ...], tuple[Sample, ...]],
+    samples: SampleSet,
     dirs: tuple[Path, Path],
     options: EvaluateOptions,
-) -> None:
-    from geoprose.evaluation.predict import Exam, predict_all
+) -> list[int]:
+    """Answer this shard's part; return the shards that are still missing, none when the run is whole."""
+    from geoprose.evaluation.answering.base import Examinee
+    from geoprose.evaluation.predict import Exam, planned_sources, predict_all
 
     if system is None:
         raise TaskError(
             "No system is given. Name one, or pass --rescore to score predictions that are already written."
         )
-    loaded = _load(system)
-    blind = None if options.blind is None else _load(options.blind)
+    loaded = load_for_evaluation(system)
+    blind = None if options.blind is None else load_for_evaluation(options.blind)
     data_dir, out_dir = dirs
-    for stale in (
-        RUN_NAME,
-        RESULT_NAME,
-        REPORT_NAME,
-    ):  # an interrupted run must not leave old scores beside new answers
-        (out_dir / stale).unlink(missing_ok=True)
-    exam = Exam(spec, *samples, data_dir, options.batch_size, options.on_progress)
-    seconds = predict_all(loaded, exam, out_dir, blind)
-    write_json(out_dir / RUN_NAME, _run_record(system, loaded, exam, options, seconds))
+    exam = Exam(spec, samples.asked, samples.train, data_dir, options.batch_size, options.on_progress)
+    work = Workplace(out_dir, options.shard)
+    plan = make_plan(exam, samples, (loaded, blind), options.shard, options.limit)
+    work.begin(plan, options.is_resume)
+    sources = planned_sources(exam, has_blind=blind is not None)
+    if work.is_whole(sources):
+        work.close()
+        return []
+    size = (spec.max_new_tokens, options.batch_size)
+    examinees = {"system": Examinee(loaded.system, *size)}
+    if blind is not None:
+        examinees["blind"] = Examinee(blind.system, *size, is_blind=True)
+    left_out = predict_all(exam, examinees, work)
+    record = run_record(loaded, exam, options)
+    work.write_record(record | work.state() | {"plan": plan, "sources": sources, "left_out": left_out})
+    return _join(work, samples.asked)
 
 
-def _load(system: System | str | Path) -> System:
-    if isinstance(system, (str, Path)):
-        from geoprose.systems.load import load_answering_system
+def _merge(out_dir: Path, samples: SampleSet) -> None:
+    """Put the shards in ``out_dir`` together; a run that is whole already is left as it is.
 
-        return load_answering_system(system)
-    return system
+    Raises:
+        TaskError: If a shard is missing.
+    """
+    work = Workplace.of_shards(out_dir)
+    if work is None:
+        if (out_dir / RUN_NAME).is_file():
+            return
+        raise TaskError(f"{out_dir} holds no shards to merge. Run `geoprose evaluate ... --shard 1/N` first.")
+    if waiting := _join(work, samples.asked):
+        raise TaskError(f"{out_dir} lacks shard {', '.join(map(str, waiting))} of {work.shard.count}. Run them.")
 
 
-def _run_record(
-    named: System | str | Path, system: System, exam: Any, options: EvaluateOptions, seconds: dict[str, float]
-) -> dict[str, Any]:
-    """Return everything that scoring and the report need to know about the prediction run."""
-    from geoprose.evaluation.supervision import describe_supervision
+def _join(work: Workplace, samples: Sequence[Sample]) -> list[int]:
+    """Put the answers of all shards into place and write ``run.json``; return the shards that are still missing."""
+    with hold(work.out_dir, "merge", wait_s=MERGE_WAIT_S):
+        if work.is_merged():  # by a shard that finished at the same time
+            return []
+        records = work.records()
+        waiting = [place for place in range(1, work.shard.count + 1) if place not in records]
+        if waiting:
+            return waiting
+        run = joined_record(records)
+        for source in run["sources"]:
+            if not work.is_done(source):
+                work.finish(source, samples)
+        write_json(work.out_dir / RUN_NAME, run)
+        work.close()
+    return []
 
-    where = str(named) if isinstance(named, (str, Path)) else system.spec.name
-    return {
-        "task": exam.task.model_dump(mode="json"),
-        "task_sha256": exam.task.content_hash(),
-        "system": {
-            "name": system.spec.name,
-            "path": Path(where).name,
-            "spec_sha256": system.spec.content_hash(),
-            "box_codec": system.spec.box_format,
-            "resize": {
-                "mode": getattr(system.spec.resolution, "mode", "resize"),
-                "size_px": system.spec.resolution.image_size,
-            },
-            "parameters": sum(parameter.numel() for parameter in system.model.parameters()),
-            "supervision": list(options.supervision) or describe_supervision(Path(where)),
-        },
-        "sources": list(seconds),
-        "seconds": seconds,
-        "decoding": {"strategy": "greedy", "dtype": "float32", "max_new_tokens": exam.task.max_new_tokens},
-        "batch_size": options.batch_size,
-        "limit": options.limit,
-        "seeds": {"shuffle": 0, "bootstrap": 0, "baselines": 0},
-        "data_sha256": provenance.data_hashes(
-            exam.data_dir, (f"{exam.task.split}.jsonl", f"{exam.task.train_split}.jsonl")
-        ),
-        "versions": provenance.versions(),
-        "git_commit": provenance.git_commit(),
-        "hardware": provenance.hardware(),
-        "peak_memory_mib": round(provenance.peak_memory_mib(), 1),
-    }
+
+def _adopt_previous(folder: Path, out_dir: Path, samples: Sequence[Sample]) -> None:
+    """Copy the system's answers of an earlier run as the baseline ``previous``."""
+    from dataclasses import replace
+
+    from geoprose.evaluation.predictions import write_predictions
+
+    earlier = _read_run(folder)
+    rows = match_samples(read_predictions(predictions_path(folder, "system")), samples)
+    write_predictions(predictions_path(out_dir, PREVIOUS), [replace(row, source=PREVIOUS) for row in rows])
+    run = _read_run(out_dir)
+    sources = [*(source for source in run["sources"] if source != PREVIOUS), PREVIOUS]
+    write_json(out_dir / RUN_NAME, run | {"sources": sources, PREVIOUS: earlier["system"]})
+
+
+def _score(spec: TaskSpec, samples: SampleSet, dirs: tuple[Path, Path], has_report: bool) -> dict[str, Any]:
+    """Score what is on the disk and write result, judgements and report."""
+    from geoprose.evaluation.report.build import ReportInputs, write_report
+
+    data_dir, out_dir = dirs
+    run = _read_run(out_dir)
+    predictions = _read_all(out_dir, samples.asked, run)
+    scorer = Scorer(spec, samples.asked, samples.train, _answer_format(run["system"]), root=data_dir)
+    formats = {PREVIOUS: _answer_format(run[PREVIOUS])} if PREVIOUS in run else {}
+    scored = {source: scorer.judge(rows, formats.get(source)) for source, rows in predictions.items()}
+    result = _result(scorer, scored, run, samples.skipped)
+    write_json(out_dir / RESULT_NAME, result)
+    write_judgements(out_dir, samples.asked, scored["system"])
+    if has_report:
+        inputs = ReportInputs(spec, result, samples.asked, predictions, scored, data_dir)
+        write_report(out_dir / REPORT_NAME, inputs)
+    return result
 
 
 def _read_run(out_dir: Path) -> dict[str, Any]:
@@ -221,8 +189,9 @@ def _read_run(out_dir: Path) -> dict[str, Any]:
         ) from error
 
 
-def _answer_format(run: dict[str, Any]) -> AnswerFormat:
-    system = run["system"]
+def _answer_format(system: Mapping[str, Any]) -> AnswerFormat | None:
+    if system["box_codec"] is None:
+        return None
     return AnswerFormat(system["box_codec"], system["resize"]["mode"], system["resize"]["size_px"])
 
 
@@ -238,6 +207,7 @@ def _result(scorer: Scorer, scored: dict[str, Scored], run: dict[str, Any], skip
     others = {source: rows for source, rows in scored.items() if source != "system"}
     report["baselines"] = {source: scorer.report(rows) for source, rows in others.items()}
     differences = {source: scorer.difference(system, rows) for source, rows in others.items()}
+    kept = ("seconds", "decoding", "limit", "seeds", "data_sha256", "versions", "git_commit", "hardware")
     return {
         "task": scorer.task.name,
         "system": run["system"],
@@ -247,6 +217,6 @@ def _result(scorer: Scorer, scored: dict[str, Scored], run: dict[str, Any], skip
         "overall_types": list(scorer.task.overall or scorer.types),
         "images": len({image for sample in scorer.samples for image in sample.images}),
         "skipped_types": skipped,
-        **{key: run[key] for key in ("seconds", "decoding", "limit", "seeds", "data_sha256", "versions", "git_commit")},
-        **{key: run[key] for key in ("hardware", "peak_memory_mib", "task_sha256")},
+        "left_out": run.get("left_out", {}),
+        **{key: run[key] for key in (*kept, "peak_memory_mib", "task_sha256")},
     }

@@ -13,25 +13,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from geoprose.core.errors import GeoproseError
+
 LOCK_FILE = ".lock"
 
 
 @contextmanager
-def run_lock(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; the operating system frees it when its holder dies, so a stale file does no harm.
+def run_lock(folder: Path, name: str = LOCK_FILE, error: type[GeoproseError] = TrainingError) -> Iterator[None]:
+    """Hold a lock of the folder; the operating system frees it when its holder dies, so a stale file does no harm.
+
+    Args:
+        folder: The run's folder, made where it is missing.
+        name: The lock's file in it.
+        error: What to raise.
 
     Raises:
-        TrainingError: If another process holds it.
+        GeoproseError: ``error``, if another process holds the lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / LOCK_FILE
+    path = folder / name
     with path.open("a+", encoding="utf-8") as handle:
         if not _try_lock(handle.fileno()):
             handle.seek(0)
             holder = handle.read().strip() or "another process"
-            raise TrainingError(
-                f"{folder} is in use by {holder}. Wait for it, stop it, or choose another --out folder."
-            )
+            raise error(f"{folder} is in use by {holder}. Wait for it, stop it, or choose another --out folder.")
         handle.seek(0)
         handle.truncate()
         handle.write(f"process {os.getpid()} on {socket.gethostname()}\n")

@@ -1,0 +1,40 @@
+"""The system writes its answer, greedily."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from geoprose.evaluation.answering.base import Reply, require_words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from geoprose.evaluation.answering.base import Examinee, Progress, Question
+    from geoprose.systems.build import System
+
+
+class Generate:
+    """Greedy decoding; the questions of one picture share its prefix."""
+
+    is_setwise = False
+
+    def check(self, system: System[Any]) -> None:
+        """Refuse a system without a language model."""
+        require_words(system, "generate")
+
+    def answer(
+        self, examinee: Examinee, questions: Sequence[Question], on_progress: Progress | None = None
+    ) -> list[Reply]:
+        """Return what the system wrote, stripped."""
+        from geoprose.inference.generate import Request, answer_batch
+
+        requests = [Request(question.images, question.text, question.history) for question in questions]
+        texts = answer_batch(
+            examinee.system,
+            requests,
+            examinee.max_new_tokens,
+            examinee.batch_size,
+            on_progress,
+            examinee.features,
+        )
+        return [Reply(text) for text in texts]
