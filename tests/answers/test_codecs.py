@@ -52,6 +52,7 @@ def corners_of(text: str, codec: str, geometry) -> list[tuple[float, float, floa
         ("internvl", "<ref>X</ref><box>[[1, 2, 3, 4], [5, 6, 7, 8]]</box>", THOUSAND, [(1, 2, 3, 4), (5, 6, 7, 8)]),
         ("unit", "The ship is at [0.1, 0.2, 0.3, 0.4].", HUNDRED, [(10, 20, 30, 40)]),
         ("teochat", "[0, 8, 49, 53]", HUNDRED, [(0, 8, 49, 53)]),
+        ("vhm", "[0, 80, 490, 530]", HUNDRED, [(0, 8, 49, 53)]),
         ("geoai", '[{"x_min":0.1,"y_min":0.2,"x_max":0.3,"y_max":0.4}]', HUNDRED, [(10, 20, 30, 40)]),
         ("geoprose", "water: [100 200 300 400]", HUNDRED, [(10, 20, 30, 40)]),
         ("geoprose", "[100, 200, 300, 400]", HUNDRED, [(10, 20, 30, 40)]),
@@ -313,7 +314,7 @@ def _assert_same_boxes(codec: str, history, frame, boxes) -> None:
     text = format_boxes(boxes, codec, history)
     answer = parse_answer(text, codec, history)
     assert len(answer.boxes) == len(boxes), text
-    has_labels = get_codec(codec).name not in {"unit", "earthgpt", "teochat", "digits"}
+    has_labels = get_codec(codec).name not in {"unit", "earthgpt", "teochat", "vhm", "digits"}
     for box, read in zip(boxes, answer.boxes, strict=True):
         limit = _tolerance(codec, frame, box)
         for x, y in box_corners(box):

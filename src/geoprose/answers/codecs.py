@@ -37,6 +37,7 @@ BOX_CODECS: Registry[BoxCodec] = Registry(
         "unit": "geoprose.answers.formats.plain:UNIT",
         "earthgpt": "geoprose.answers.formats.plain:EARTHGPT",
         "teochat": "geoprose.answers.formats.plain:TEOCHAT",
+        "vhm": "geoprose.answers.formats.plain:VHM",
         "geoai": "geoprose.answers.formats.plain:GEOAI",
     },
 )

@@ -7,6 +7,7 @@ evaluation uses the same resamples: a difference between two systems is then a p
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 NUM_RESAMPLES = 2000
 SEED = 0
 COVERAGE = 0.95
+MAX_UNITS = 10_000
+"""Most units that are resampled; more clusters are dealt into this many."""
+MULTINOMIAL_UNITS = 4_000
+"""Up to here resamples are drawn as they always were, so that intervals already reported do not move."""
+DRAWN_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,10 @@ class Estimate:
 class ClusteredBootstrap:
     """Resamples of a fixed list of questions by cluster.
 
+    More than ``MAX_UNITS`` clusters are first dealt at random into ``MAX_UNITS`` equal hands, and hands are resampled:
+    sums of independent clusters are independent too, so the interval estimates the same spread, and memory is bounded
+    for any number of clusters.
+
     Args:
         clusters: The cluster (picture) of each question.
         num_resamples: Resamples to draw.
@@ -55,17 +65,27 @@ class ClusteredBootstrap:
     def __init__(self, clusters: Sequence[Hashable], num_resamples: int = NUM_RESAMPLES, seed: int = SEED) -> None:
         order = {cluster: index for index, cluster in enumerate(dict.fromkeys(clusters))}
         self._cluster_Q = np.array([order[cluster] for cluster in clusters], dtype=np.int64)
-        count = max(len(order), 1)
-        rng = np.random.default_rng(seed)
-        # How often each cluster is drawn in each resample: all that a mean needs.
-        draws_RC = rng.multinomial(count, np.full(count, 1 / count), size=num_resamples)
-        self._draws_RC = draws_RC.astype(np.float64)
+        self._units = max(len(order), 1)
+        if self._units > MAX_UNITS:
+            hand_C = np.random.default_rng([seed, self._units]).permutation(self._units) % MAX_UNITS
+            self._cluster_Q, self._units = hand_C[self._cluster_Q], MAX_UNITS
+        self._num_resamples, self._seed = num_resamples, seed
 
     def estimate(self, scores: Sequence[float], keep: Sequence[bool] | None = None) -> Estimate:
         """Return the mean of ``scores`` over the kept questions, with its interval."""
-        scores_Q, keep_Q = self._arrays(scores, keep)
-        means = self._resampled_means(scores_Q, keep_Q)
-        return _summarise(float(scores_Q[keep_Q].mean()) if keep_Q.any() else 0.0, int(keep_Q.sum()), means)
+        scores_Q = np.asarray(scores, dtype=np.float64)
+        if scores_Q.shape != self._cluster_Q.shape:
+            raise ValueError(f"{scores_Q.size} scores for {self._cluster_Q.size} questions; give one per question.")
+        places = np.arange(len(scores_Q)) if keep is None else np.flatnonzero(np.asarray(keep, dtype=bool))
+        return self.estimate_at(scores_Q[places], places)
+
+    def estimate_at(self, scores: NDArray[np.float64], places: NDArray[np.int64]) -> Estimate:
+        """Return the mean of ``scores``, which belong to the questions at ``places``, with its interval."""
+        if scores.shape != places.shape:
+            raise ValueError(f"{scores.size} scores for {places.size} questions; give one per question.")
+        if not len(scores):
+            return Estimate(0, 0.0, 0.0, 0.0)
+        return _summarise(float(scores.mean()), len(scores), self._resampled_means(scores, places))
 
     def difference(
         self, ours: Sequence[float], theirs: Sequence[float], keep: Sequence[bool] | None = None
@@ -73,21 +93,28 @@ class ClusteredBootstrap:
         """Return the mean of ``ours`` minus ``theirs`` question by question, with its paired interval."""
         return self.estimate(list(np.asarray(ours, dtype=float) - np.asarray(theirs, dtype=float)), keep)
 
-    def _arrays(
-        self, scores: Sequence[float], keep: Sequence[bool] | None
-    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        scores_Q = np.asarray(scores, dtype=np.float64)
-        if scores_Q.shape != self._cluster_Q.shape:
-            raise ValueError(f"{scores_Q.size} scores for {self._cluster_Q.size} questions; give one per question.")
-        keep_Q = np.ones(len(scores_Q), dtype=bool) if keep is None else np.asarray(keep, dtype=bool)
-        return scores_Q, keep_Q
+    @cached_property
+    def _draws(self) -> NDArray[np.float64]:
+        """How often each cluster is drawn in each resample: all that a mean needs."""
+        rng = np.random.default_rng(self._seed)
+        shares = np.full(self._units, 1 / self._units)
+        draws = np.empty((self._num_resamples, self._units))
+        for start in range(0, self._num_resamples, DRAWN_AT_ONCE):
+            stop = min(start + DRAWN_AT_ONCE, self._num_resamples)
+            if self._units <= MULTINOMIAL_UNITS:
+                draws[start:stop] = rng.multinomial(self._units, shares, size=stop - start)
+            else:  # the same distribution, many times faster
+                drawn = rng.integers(0, self._units, size=(stop - start, self._units))
+                for row, units in enumerate(drawn, start=start):
+                    draws[row] = np.bincount(units, minlength=self._units)
+        return draws
 
-    def _resampled_means(self, scores_Q: NDArray[np.float64], keep_Q: NDArray[np.bool_]) -> NDArray[np.float64]:
-        clusters = self._draws_RC.shape[1]
-        sums_C = np.bincount(self._cluster_Q, weights=scores_Q * keep_Q, minlength=clusters)
-        counts_C = np.bincount(self._cluster_Q, weights=keep_Q, minlength=clusters)
-        totals_R = self._draws_RC @ counts_C
-        means: NDArray[np.float64] = (self._draws_RC @ sums_C)[totals_R > 0] / totals_R[totals_R > 0]
+    def _resampled_means(self, scores: NDArray[np.float64], places: NDArray[np.int64]) -> NDArray[np.float64]:
+        clusters = self._cluster_Q[places]
+        sums_C = np.bincount(clusters, weights=scores, minlength=self._units)
+        counts_C = np.bincount(clusters, minlength=self._units).astype(np.float64)
+        totals_R = self._draws @ counts_C
+        means: NDArray[np.float64] = (self._draws @ sums_C)[totals_R > 0] / totals_R[totals_R > 0]
         return means
 
 

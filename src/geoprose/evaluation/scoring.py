@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from geoprose.evaluation.aggregate import ClusteredBootstrap, Estimate
-from geoprose.evaluation.metrics.base import Item, Judgement, Metric
-from geoprose.evaluation.metrics.normalise import normalise_answer, split_list
-from geoprose.evaluation.metrics.registry import METRICS
+import numpy as np
+
+from geoprose.evaluation.aggregate import ClusteredBootstrap
+from geoprose.evaluation.metrics.base import Item, Judgement
 from geoprose.evaluation.predictions import Prediction, references_of
-from geoprose.evaluation.protocols import load_protocol
+from geoprose.evaluation.score.choices import closed_choices, is_closed
+from geoprose.evaluation.score.judge import Judge
+from geoprose.evaluation.score.sheet import JudgedType, ScoreSheet
+from geoprose.evaluation.score.variants import variants_of
 from geoprose.layout.resize import ResizeHistory, ResizeMode, plan_resize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from geoprose.core.types import Sample
     from geoprose.evaluation.tasks import TaskSpec
 
-MODEL_SOURCES = ("system", "shuffled", "blind")
+MODEL_SOURCES = ("system", "shuffled", "blind", "previous")
 """Sources whose answers a system wrote."""
 
 
@@ -49,11 +52,11 @@ class Scored:
 
     Attributes:
         judgements: One per sample.
-        corpus: Whole-set figures per question type, e.g. BLEU.
+        sheet: The same by column, with every variant that was judged.
     """
 
     judgements: tuple[Judgement, ...]
-    corpus: dict[str, dict[str, float]]
+    sheet: ScoreSheet
 
     @property
     def scores(self) -> list[float]:
@@ -69,6 +72,7 @@ class Scorer:
         samples: The samples of the task, in order.
         train: Training samples; with the references they say which answers a closed type has.
         answer_format: How the system writes boxes; as the references do when None.
+        root: Folder that paths in the samples' meta are relative to.
     """
 
     def __init__(
@@ -77,81 +81,57 @@ class Scorer:
         samples: Sequence[Sample],
         train: Sequence[Sample],
         answer_format: AnswerFormat | None = None,
+        root: Path | None = None,
     ) -> None:
         self.task = task
         self.samples = samples
         present = dict.fromkeys(sample.task for sample in samples)
         self.types = [name for name in dict.fromkeys([*task.types, *present]) if name in present]
         self._format = answer_format
-        self.metrics = {name: self._metric(name) for name in self.types}
-        self._choices = self._closed_choices(train)
+        self._root = root
+        closed = (sample for sample in [*train, *samples] if is_closed(task, sample.task))
+        self._choices = closed_choices(task, ((sample.task, references_of(sample)) for sample in closed))
+        self._places = {
+            name: np.array([place for place, sample in enumerate(samples) if sample.task == name], dtype=np.int64)
+            for name in self.types
+        }
         self._bootstrap = ClusteredBootstrap([sample.images[0] if sample.images else sample.id for sample in samples])
 
-    def judge(self, predictions: Sequence[Prediction]) -> Scored:
-        """Judge predictions that are in the order of the samples."""
+    def judge(self, predictions: Sequence[Prediction], answer_format: AnswerFormat | None = None) -> Scored:
+        """Judge predictions that are in the order of the samples.
+
+        Every variant of a protocol is judged for the answers of the system itself; baselines by the default alone.
+
+        Args:
+            predictions: One per sample.
+            answer_format: How these predictions write boxes, where it is not as the system of this scorer.
+        """
+        sources = {row.source for row in predictions}
         # Majority, colour and probe answer in the words of the references, so their boxes are in the task's format.
-        answers = self._format if all(row.source in MODEL_SOURCES for row in predictions) else None
+        answers = (answer_format or self._format) if sources <= set(MODEL_SOURCES) else None
+        chosen = None if sources <= {"system"} else ()
         judgements: list[Judgement] = [Judgement(0.0, False, "")] * len(self.samples)
-        corpus: dict[str, dict[str, float]] = {}
+        types = []
         for name in self.types:
-            places = [place for place, sample in enumerate(self.samples) if sample.task == name]
-            items = [self._item(place, predictions[place], answers) for place in places]
-            judged = self.metrics[name].judge(items)
-            for place, judgement in zip(places, judged.judgements, strict=True):
+            judge = Judge(variants_of(self.task.question_type(name), chosen), keeps_judgements=True)
+            for place in self._places[name]:
+                judge.add(self._item(place, predictions[place], answers))
+            judge.close()
+            for place, judgement in zip(self._places[name], judge.judgements, strict=True):
                 judgements[place] = judgement
-            corpus[name] = dict(judged.corpus)
-        return Scored(tuple(judgements), corpus)
+            types.append(JudgedType(name, judge, self._places[name]))
+        return Scored(tuple(judgements), ScoreSheet(self.task, types, self._bootstrap))
 
     def report(self, scored: Scored) -> dict[str, Any]:
         """Return ``overall``, ``aggregates``, ``by_type`` and ``parse_failures`` of one source."""
-        by_type = {name: self._type_report(name, scored) for name in self.types}
-        counted = [name for name in self.types if name in (self.task.overall or self.types)]
-        return {
-            "overall": self._mean(scored, tuple(counted)),
-            "aggregates": {name: self._mean(scored, types) for name, types in self.task.aggregates.items()},
-            "by_type": by_type,
-            "parse_failures": {
-                "n": sum(not judgement.is_parsed for judgement in scored.judgements),
-                "rate": _mean([not judgement.is_parsed for judgement in scored.judgements]),
-            },
-        }
+        return scored.sheet.report()
 
     def difference(self, ours: Scored, theirs: Scored) -> dict[str, Any]:
         """Return the paired difference of two sources, overall, per aggregate and per type."""
         groups = {"overall": self.task.overall or tuple(self.types), **self.task.aggregates}
-        result: dict[str, Any] = {name: self._difference(ours, theirs, types) for name, types in groups.items()}
-        result["by_type"] = {name: self._difference(ours, theirs, (name,)) for name in self.types}
+        result: dict[str, Any] = {name: ours.sheet.difference(theirs.sheet, types) for name, types in groups.items()}
+        result["by_type"] = {name: ours.sheet.difference(theirs.sheet, (name,)) for name in self.types}
         return result
-
-    def _difference(self, ours: Scored, theirs: Scored, types: tuple[str, ...]) -> dict[str, Any]:
-        estimate = self._bootstrap.difference(ours.scores, theirs.scores, self._keep(types))
-        return {"n": estimate.n, "difference": estimate.mean, "ci95": estimate.ci95}
-
-    def _mean(self, scored: Scored, types: tuple[str, ...]) -> dict[str, Any]:
-        estimate = self._bootstrap.estimate(scored.scores, self._keep(types))
-        metrics = {self.metrics[name].name for name in types if name in self.metrics}
-        is_accuracy = all(self.metrics[name].is_accuracy for name in types if name in self.metrics)
-        return _block(estimate, metrics.pop() if len(metrics) == 1 else "mean score", is_accuracy)
-
-    def _type_report(self, name: str, scored: Scored) -> dict[str, Any]:
-        keep = self._keep((name,))
-        judgements = [j for j, kept in zip(scored.judgements, keep, strict=True) if kept]
-        metric = self.metrics[name]
-        block = _block(self._bootstrap.estimate(scored.scores, keep), metric.name, metric.is_accuracy)
-        block["parse_failure_rate"] = _mean([not judgement.is_parsed for judgement in judgements])
-        extras = sorted({key for judgement in judgements for key in judgement.extras})
-        block.update({key: _mean([judgement.extras.get(key, 0.0) for judgement in judgements]) for key in extras})
-        block.update(scored.corpus.get(name, {}))
-        return block
-
-    def _keep(self, types: Sequence[str]) -> list[bool]:
-        return [sample.task in types for sample in self.samples]
-
-    def _metric(self, name: str) -> Metric:
-        spec = self.task.question_type(name)
-        if spec.protocol:
-            return load_protocol(spec.protocol).metric()
-        return METRICS.get(spec.metric)()
 
     def _item(self, place: int, prediction: Prediction, answers: AnswerFormat | None) -> Item:
         sample = self.samples[place]
@@ -161,39 +141,16 @@ class Scorer:
             size_px: tuple[int, int] | None = (georef.width_px, georef.height_px)
         else:
             size_px = (int(str(size[0])), int(str(size[1]))) if isinstance(size, list) else None
-        choices = self._choices.get(sample.task, frozenset())
-        geometry = answers.geometry(size_px) if answers and size_px else None
         return Item(
-            sample.id,
-            prediction.prediction,
-            references_of(sample),
-            size_px,
-            geometry,
-            choices,
-            prediction.scores,
-            answers.codec if answers else self.task.box_codec,
-            self.task.box_codec,
-            sample.meta,
+            id=sample.id,
+            prediction=prediction.prediction,
+            references=references_of(sample),
+            size_px=size_px,
+            geometry=answers.geometry(size_px) if answers and size_px else None,
+            choices=self._choices.get(sample.task, frozenset()),
+            scores=prediction.scores,
+            codec=answers.codec if answers else self.task.box_codec,
+            reference_codec=self.task.box_codec,
+            meta=sample.meta,
+            root=self._root,
         )
-
-    def _closed_choices(self, train: Sequence[Sample]) -> dict[str, frozenset[str]]:
-        found: dict[str, set[str]] = defaultdict(set)
-        for sample in [*train, *self.samples]:
-            spec = self.task.types.get(sample.task, self.task.other)
-            if spec is None or not spec.is_closed:
-                continue
-            for answer in references_of(sample):
-                found[sample.task].update(
-                    split_list(answer) if spec.metric == "list_f1" else [normalise_answer(answer)]
-                )
-        return {name: frozenset(choices) for name, choices in found.items()}
-
-
-def _block(estimate: Estimate, metric: str, is_accuracy: bool) -> dict[str, Any]:
-    """Return the common fields; ``accuracy`` is None where the score is on another scale than 0..1."""
-    accuracy = estimate.mean if is_accuracy else None
-    return {"n": estimate.n, "metric": metric, "score": estimate.mean, "accuracy": accuracy, "ci95": estimate.ci95}
-
-
-def _mean(values: Sequence[float | bool]) -> float:
-    return sum(values) / len(values) if values else 0.0

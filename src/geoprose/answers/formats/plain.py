@@ -1,4 +1,4 @@
-"""Plain number lists and dictionaries: LHRS-Bot, EarthGPT, TEOChat, geoai."""
+"""Plain number lists and dictionaries: LHRS-Bot, EarthGPT, TEOChat, VHM, geoai."""
 
 from __future__ import annotations
 
@@ -28,6 +28,13 @@ TEOCHAT = BoxCodec(
     source="ermongroup/TEOChat: [x1, y1, x2, y2], whole numbers 0 to 100",
     grammar=PLAIN_LISTS,
     scale=100.0,
+)
+
+VHM = BoxCodec(
+    name="vhm",
+    source="fitzpchao/RSEvalKit model_eval_mp.py (VHM): [x1, y1, x2, y2], whole numbers 0 to 1000",
+    grammar=PLAIN_LISTS,
+    scale=1000.0,
 )
 
 GEOAI = BoxCodec(
