@@ -51,8 +51,7 @@ def iter_samples(path: Path, on_error: OnError | None = None) -> Iterator[Sample
     for number, line in _lines(path):
         where = f"{path.name}, line {number}"
         try:
-            if len(line) > MAX_RECORD_BYTES:
-                raise DataError(f"{where} is longer than {MAX_RECORD_BYTES} bytes, so it is not read as a record.")
+            _check_length(line, where)
             decoded = _decode(line, where)
             if not decoded.strip():
                 continue
@@ -63,6 +62,23 @@ def iter_samples(path: Path, on_error: OnError | None = None) -> Iterator[Sample
             on_error(number, error)
             continue
         yield sample
+
+
+def iter_lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield place and text of each line of a JSON-lines file, empty lines too.
+
+    Raises:
+        DataError: If the file is missing or too large, or a line is too long or not UTF-8.
+    """
+    for number, line in _lines(path):
+        where = f"{path.name}, line {number}"
+        _check_length(line, where)
+        yield where, _decode(line, where)
+
+
+def _check_length(line: bytes, where: str) -> None:
+    if len(line) > MAX_RECORD_BYTES:
+        raise DataError(f"{where} is longer than {MAX_RECORD_BYTES} bytes, so it is not read as a record.")
 
 
 def write_samples(samples: Iterable[Sample], path: Path) -> None:

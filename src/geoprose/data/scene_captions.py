@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ ANNOTATIONS = "annotations.jsonl"
 SCENE_QUESTION = "What scene is this?"
 CAPTION_QUESTION = "Describe the image."
 LINK_NAME = "source"
+_JOINED_WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 def build_scene_captions(source_dir: Path, out_dir: Path, max_train_images: int | None = None) -> dict[str, JsonValue]:
@@ -75,8 +77,7 @@ def build_scene_captions(source_dir: Path, out_dir: Path, max_train_images: int 
 
 def words_of(label: str) -> str:
     """Return a folder name as words: ``"DenseResidential"`` becomes ``"dense residential"``."""
-    spaced = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in label.replace("_", " "))
-    return " ".join(spaced.split())
+    return " ".join(_JOINED_WORDS.sub(" ", label.replace("_", " ")).lower().split())
 
 
 def _left_out(rows: list[dict[str, Any]], max_train_images: int | None) -> set[str]:
