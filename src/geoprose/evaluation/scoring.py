@@ -113,7 +113,8 @@ class Scorer:
         judgements: list[Judgement] = [Judgement(0.0, False, "")] * len(self.samples)
         types = []
         for name in self.types:
-            judge = Judge(variants_of(self.task.question_type(name), chosen), keeps_judgements=True)
+            variants = variants_of(self.task.question_type(name), chosen)
+            judge = Judge(variants, keeps_judgements=True, is_strict=chosen is None)
             for place in self._places[name]:
                 judge.add(self._item(place, predictions[place], answers))
             judge.close()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from geoprose.core.types import JsonValue
     from geoprose.evaluation.layouts.base import Layout, PredictionRow
     from geoprose.evaluation.score.request import ScoreRequest
     from geoprose.evaluation.tasks import TaskSpec
@@ -72,7 +73,7 @@ class ItemMaker:
             scores=self._finite(row.scores) if row.scores else row.scores,
             codec=self._codec,
             reference_codec=self._reference_codec,
-            meta=row.meta,
+            meta=_with_answers(row),
             root=self._root,
         )
 
@@ -119,6 +120,13 @@ def choose_codecs(
     if guessed:
         return guessed, reference, "told from the answers"
     return task.box_codec, reference, "that of the task"
+
+
+def _with_answers(row: PredictionRow) -> Mapping[str, JsonValue]:
+    """Several references of a row are its accepted answers, repeats kept: votes of annotators are counted from them."""
+    if len(row.references) < 2 or "answers" in row.meta:
+        return row.meta
+    return {**row.meta, "answers": list(row.references)}
 
 
 def _size_of_picture(folder: Path, image: str) -> tuple[int, int] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from geoprose.core.errors import ResourceError, TaskError
+from geoprose.evaluation.metrics.unavailable import SCORE
 from geoprose.evaluation.score.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -23,14 +24,15 @@ class Judge:
     Args:
         variants: The variants, the default first.
         keeps_judgements: Whether the default variant's judgements are kept as objects.
+        is_strict: Whether a default variant that has no score is an error; else the report says that there is none.
     """
 
-    def __init__(self, variants: Sequence[Variant], keeps_judgements: bool = False) -> None:
+    def __init__(self, variants: Sequence[Variant], keeps_judgements: bool = False, is_strict: bool = True) -> None:
         self.variants = tuple(variants)
         self.judgements: list[Judgement] = []
         self.ledgers = {variant.name: Ledger() for variant in self.variants}
         self.unavailable: dict[str, str] = {}
-        self._keeps = keeps_judgements
+        self._keeps, self._is_strict = keeps_judgements, is_strict
         self._pending: list[Item] = []
         self._held: list[Item] = []
         self._holds = any(not variant.metric.is_itemwise for variant in self.variants)
@@ -84,6 +86,11 @@ class Judge:
                 raise
             self.unavailable[variant.name] = str(error)
             return
+        if SCORE in judged.unavailable and not is_default:
+            self.unavailable[variant.name] = judged.unavailable[SCORE]
+            return
+        if SCORE in judged.unavailable and self._is_strict:
+            raise TaskError(f"The default variant {variant.name} cannot be computed: {judged.unavailable[SCORE]}.")
         self.ledgers[variant.name].add(judged)
         if is_default and self._keeps:
             self.judgements += judged.judgements

@@ -20,8 +20,9 @@ _HIDDEN = frozenset(
 def file_score_table(result: Mapping[str, Any]) -> str:
     """Return the result of `score_file` as text: a block per question type, one line per variant, the default first."""
     lines = [*_head(result), ""]
+    explained: set[tuple[str, str]] = set()
     for name, block in result["by_type"].items():
-        lines += [*_type_lines(name, block), ""]
+        lines += [*_type_lines(name, block, explained), ""]
     if len(result["by_type"]) > 1:
         lines += [*_mean_lines("overall", result["overall"], result["overall_types"]), ""]
     for name, block in result["aggregates"].items():
@@ -48,13 +49,18 @@ def _head(result: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _type_lines(name: str, block: Mapping[str, Any]) -> list[str]:
+def _type_lines(name: str, block: Mapping[str, Any], explained: set[tuple[str, str]]) -> list[str]:
     title = f"{name}: {block['metric']}, n {block['n']}"
     lines = [title + (f", protocol {block['protocol']}" if block["protocol"] else "")]
-    lines += _variant_lines(block["variants"])
+    words = {
+        variant: _words(one) if (block["protocol"], variant) not in explained else "FAULTY" * bool(one["fault"])
+        for variant, one in block["variants"].items()
+    }
+    explained.update((block["protocol"], variant) for variant in words)
+    lines += _variant_lines(block["variants"], words)
     beside = {key: value for key, value in block.items() if key not in _HIDDEN and isinstance(value, int | float)}
     if beside:
-        figures = ", ".join(f"{key} {_figure(value)}" for key, value in beside.items())
+        figures = ", ".join(f"{key} {_beside(value)}" for key, value in beside.items())
         lines += textwrap.wrap(f"beside the default: {figures}", WIDTH, initial_indent="  ", subsequent_indent="    ")
     for what, reason in block["unavailable"].items():
         lines += textwrap.wrap(f"not available: {what}: {reason}", WIDTH, initial_indent="  ", subsequent_indent="    ")
@@ -64,16 +70,20 @@ def _type_lines(name: str, block: Mapping[str, Any]) -> list[str]:
 def _mean_lines(name: str, block: Mapping[str, Any], types: Iterable[str]) -> list[str]:
     over = ", ".join(types)
     head = f"{name}: mean over questions, n {block['n']}; mean over types {_figure(block['macro'])}"
-    return [head + (f"; {over}" if over else ""), *_variant_lines(block["variants"])]
+    words = {variant: "FAULTY" * bool(one["fault"]) for variant, one in block["variants"].items()}
+    return [head + (f"; {over}" if over else ""), *_variant_lines(block["variants"], words)]
 
 
-def _variant_lines(variants: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _words(block: Mapping[str, Any]) -> str:
+    return f"FAULTY: {block['fault']}" if block["fault"] else str(block["differs"])
+
+
+def _variant_lines(variants: Mapping[str, Mapping[str, Any]], words: Mapping[str, str]) -> list[str]:
     rows = [("variant", "score", "95 % interval", "unparsed", "")]
     for name, block in variants.items():
         low, high = block["ci95"]
         interval = f"{_figure(low)} - {_figure(high)}"
-        words = f"FAULTY: {block['fault']}" if block["fault"] else block["differs"]
-        rows.append((name, _figure(block["score"]), interval, str(block["unparsed"]), words))
+        rows.append((name, _figure(block["score"]), interval, str(block["unparsed"]), words[name]))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = []
     for row in rows:
@@ -99,3 +109,7 @@ def _warning_lines(warnings: Iterable[Mapping[str, Any]]) -> list[str]:
 def _figure(value: float) -> str:
     """Percent for scores in 0..1, the metric's own scale times 100 for captions, as papers print both."""
     return f"{100 * value:.2f}"
+
+
+def _beside(value: float) -> str:
+    return _figure(value) if 0 <= value <= 1 else f"{value:.2f}"
