@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from geoprose.evaluation.predict import Progress
+    from geoprose.evaluation.run_record import LoadedSystem
     from geoprose.evaluation.tasks import TaskSpec
     from geoprose.systems.build import System
 
@@ -41,7 +42,7 @@ class EvaluateOptions:
     shard: Shard = WHOLE
     is_merge: bool = False
     shots: int | None = None
-    blind: System[Any] | str | Path | None = None
+    blind: LoadedSystem | System[Any] | str | Path | None = None
     previous: Path | None = None
     batch_size: int = 64
     supervision: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 LABELS = {
     "shuffled": "shuffled",
@@ -14,6 +14,7 @@ LABELS = {
     "colour": "colour",
     "probe": "probe",
     "blind": "blind",
+    "previous": "previous",
 }
 
 
@@ -38,7 +39,29 @@ def score_table(result: Mapping[str, Any]) -> str:
                 failures,
             ]
         )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+    return aligned(rows)
+
+
+def suite_table(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the overall scores of many tasks as aligned text: a row per task, a column per baseline."""
+    sources = list(dict.fromkeys(source for result in results.values() for source in result["baselines"]))
+    rows = [["", "n", "system", "95 % interval", *(LABELS.get(name, name) for name in sources), "unparsed"]]
+    for task, result in results.items():
+        block = result["overall"]
+        low, high = block["ci95"]
+        others = [result["baselines"].get(source) for source in sources]
+        figures = ["-" if other is None else _figure(other["overall"]["score"], block) for other in others]
+        interval = f"{_figure(low, block)} - {_figure(high, block)}"
+        failures = f"{100 * result['parse_failures']['rate']:.1f} %"
+        rows.append(
+            [_label(task, block), str(block["n"]), _figure(block["score"], block), interval, *figures, failures]
+        )
+    return aligned([*rows, [f"{len(results)} tasks", *[""] * (len(rows[0]) - 1)]])
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows of cells as text in columns, a line below the first row and above the last one."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     lines.insert(1, "-" * len(lines[0]))
     lines.insert(-1, "-" * len(lines[1]))

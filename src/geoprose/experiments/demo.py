@@ -117,7 +117,7 @@ def _evaluate(
     from geoprose.evaluation.run import EvaluateOptions, evaluate
     from geoprose.evaluation.supervision import describe_supervision
 
-    options = EvaluateOptions(blind=blind_dir, supervision=tuple(describe_supervision(system_dir)))
+    options = EvaluateOptions(blind=blind_dir, supervision=tuple(describe_supervision(system_dir)), is_resume=False)
     return evaluate(system, "world", world_dir, out_dir, options)
 
 
@@ -129,7 +129,9 @@ def _ablate(name: str, out_dir: Path, world_dir: Path) -> dict[str, Any]:
     system_dir = _train(ABLATIONS[name], folder, world_dir)
     # The baselines that know no system are the demo's own; only the shuffled pictures are this system's.
     task = load_task("world").model_copy(update={"baselines": ("shuffled",)})
-    result = evaluate(system_dir, task, world_dir, folder / "evaluation", EvaluateOptions(has_report=False))
+    result = evaluate(
+        system_dir, task, world_dir, folder / "evaluation", EvaluateOptions(has_report=False, is_resume=False)
+    )
     return {key: result[key] for key in ("overall", "by_type") if key in result} | {
         "shuffled": result["baselines"]["shuffled"]["overall"]
     }
