@@ -1,120 +1,184 @@
-"""Intersection over union and what is built on it.
-
-Coordinates are edges, so the area of a box is width times height with no "+ 1" on the sides: that addition is only
-right for inclusive integer pixels and makes random boxes on a 0..1 scale match in about 30 % of cases.
-"""
+"""Read the predicted and the reference boxes of an item, and keep account of everything odd about them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import numpy as np
-
-from geoprose.answers.codecs import parse_answer
-from geoprose.evaluation.metrics.base import Item, Judged, Judgement
+from geoprose.answers.codecs import get_codec, read_boxes
+from geoprose.core.errors import ConfigError, TaskError
+from geoprose.evaluation.metrics.iou import Flat, Outline, outline_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from geoprose.core.types import Box
+    from geoprose.answers.codec import BoxCodec
+    from geoprose.answers.frames import Geometry
+    from geoprose.core.types import JsonValue
+    from geoprose.evaluation.metrics.base import Item
 
 UNKNOWN_SIZE_PX = (1000, 1000)
-"""Stands for the chip's size where it is not known; IoU does not depend on it."""
+"""Stands for the chip's size where it is not known and no reference is in pixels; IoU does not depend on it."""
+
+_NOWHERE = Outline((0.0, 0.0, 0.0, 0.0))
+
+Reading = Literal["codec", "absolute", "thousand"]
+"""Which numbers a predicted box holds: what the codec says, pixels of the picture, or 0 to 1000 over the picture."""
 
 
-def iou(first: Box, second: Box) -> float:
-    """Return the intersection over union of two boxes, rotated ones by polygon clipping; 0 if both are empty."""
-    if first.angle_deg % 180 == 0 and second.angle_deg % 180 == 0:
-        width = min(first.x_max, second.x_max) - max(first.x_min, second.x_min)
-        height = min(first.y_max, second.y_max) - max(first.y_min, second.y_min)
-        intersection = max(width, 0.0) * max(height, 0.0)
-        union = _area(first) + _area(second) - intersection
-        return intersection / union if union > 0 else 0.0
-    one, two = _polygon(first), _polygon(second)
-    union = one.union(two).area
-    return float(one.intersection(two).area / union) if union > 0 else 0.0
-
-
-@dataclass(frozen=True)
-class Matching:
-    """Boxes of a picture matched one to one so that the sum of IoU is largest (Hungarian).
+@dataclass(frozen=True, slots=True)
+class BoxPair:
+    """The boxes of one item, in pixels of its first picture.
 
     Attributes:
-        ious: IoU of each matched pair.
-        num_predicted: Predicted boxes.
-        num_reference: Reference boxes.
+        id: Identifier of the sample.
+        predicted: Boxes of the answer, in its order.
+        reference: Boxes of the reference.
+        is_difficult: Per reference, whether detection scoring must ignore it.
+        size_px: Width and height of the picture.
+        problems: ``(kind, message)`` of everything that could not be read, or was read with a reservation.
     """
 
-    ious: tuple[float, ...]
-    num_predicted: int
-    num_reference: int
-
-    def f1(self, threshold: float) -> float:
-        """Return F1 of the pairs with IoU of at least ``threshold``."""
-        total = self.num_predicted + self.num_reference
-        return 2 * sum(value >= threshold for value in self.ious) / total if total else 1.0
-
-    def recall(self, threshold: float) -> float:
-        """Return the share of reference boxes found with IoU of at least ``threshold``."""
-        return sum(value >= threshold for value in self.ious) / self.num_reference if self.num_reference else 1.0
+    id: str
+    predicted: tuple[Outline, ...]
+    reference: tuple[Outline, ...]
+    is_difficult: tuple[bool, ...]
+    size_px: tuple[int, int]
+    problems: tuple[tuple[str, str], ...]
 
 
-def match_boxes(predicted: Sequence[Box], reference: Sequence[Box]) -> Matching:
-    """Match predicted boxes to reference boxes one to one with the largest total IoU."""
-    from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]  # scipy ships no types
+def read_pair(item: Item, reading: Reading = "codec") -> BoxPair:
+    """Read both sides of an item; references from ``meta["boxes"]`` where given, else from the first reference text.
 
-    if not predicted or not reference:
-        return Matching((), len(predicted), len(reference))
-    table = np.array([[iou(box, truth) for truth in reference] for box in predicted])
-    rows, columns = linear_sum_assignment(table, maximize=True)
-    return Matching(tuple(float(v) for v in table[rows, columns]), len(predicted), len(reference))
-
-
-class BoxAccuracy:
-    """acc@0.5: the share of questions whose boxes are found with IoU of at least 0.5; acc@0.25 and F1 beside it.
-
-    A question with one reference box is judged by the first predicted box; a question with several by the one-to-one
-    matching, and it counts as correct only when every reference is found and nothing else is named. Unparsable answers
-    stay in the denominator.
+    Raises:
+        TaskError: If there is no reference box to score against, a reference is not four or eight finite numbers, or
+            references are in pixels and the size of the picture is not known.
+        ConfigError: If a codec or the reading is unknown.
     """
-
-    name = "acc@0.5"
-    is_accuracy = True
-    is_itemwise = True
-
-    def judge(self, items: Sequence[Item]) -> Judged:
-        """Judge each item on its own."""
-        return Judged(tuple(self._judge(item) for item in items))
-
-    def read(self, item: Item) -> tuple[tuple[Box, ...], tuple[Box, ...]]:
-        """Return the predicted and the reference boxes of an item, in pixels of the chip."""
-        size = item.size_px or UNKNOWN_SIZE_PX
-        answer = parse_answer(item.prediction, item.codec, item.geometry or size)
-        return answer.boxes, parse_answer(item.references[0], item.reference_codec, size).boxes
-
-    def _judge(self, item: Item) -> Judgement:
-        answer, truth = self.read(item)
-        if len(truth) == 1 and answer:
-            single = match_boxes(answer[:1], truth)
-            at_half, at_quarter = single.f1(0.5), single.f1(0.25)
-        else:
-            several = match_boxes(answer, truth)
-            at_half, at_quarter = float(several.f1(0.5) == 1), float(several.f1(0.25) == 1)
-        matching = match_boxes(answer, truth)
-        mean_iou = sum(matching.ious) / len(truth) if truth else 0.0
-        extras = {"acc@0.25": at_quarter, "f1@0.5": matching.f1(0.5), "mean_iou": mean_iou}
-        return Judgement(at_half, bool(answer), item.prediction.strip(), extras)
+    codec = _codec(item.codec, reading)
+    if item.size_px is None and item.geometry is None and "boxes" in item.meta and codec.scale is not None:
+        raise TaskError(
+            f"Sample {item.id} has its reference boxes in pixels, and the {codec.name} format of the predictions "
+            "counts in shares of a picture whose size is not known. Give meta.size_px."
+        )
+    size = item.size_px or UNKNOWN_SIZE_PX
+    geometry: Geometry = size if reading != "codec" or item.geometry is None else item.geometry
+    boxes, problems = read_boxes(item.prediction, codec, geometry)
+    predicted, bad_scores = _with_scores([outline_of(box) for box in boxes], item)
+    noted = [(f"prediction: {problem.kind}", problem.message) for problem in problems]
+    reference, more = _reference(item, size)
+    difficult = _flags(item, len(reference))
+    return BoxPair(item.id, tuple(predicted), tuple(reference), difficult, size, (*noted, *bad_scores, *more))
 
 
-def _area(box: Box) -> float:
-    return max(box.x_max - box.x_min, 0.0) * max(box.y_max - box.y_min, 0.0)
+def problem_table(pairs: Iterable[BoxPair]) -> dict[str, JsonValue]:
+    """Count problems by kind: how many boxes, in how many items, and the first of them in words."""
+    table: dict[str, dict[str, Any]] = {}
+    for pair in pairs:
+        for kind, message in pair.problems:
+            entry = table.setdefault(kind, {"boxes": 0, "items": 0, "first": f"{pair.id}: {message}", "last_id": None})
+            entry["boxes"] += 1
+            entry["items"] += entry["last_id"] != pair.id
+            entry["last_id"] = pair.id
+    return {kind: {key: entry[key] for key in ("boxes", "items", "first")} for kind, entry in sorted(table.items())}
 
 
-def _polygon(box: Box) -> Any:
-    import shapely
-    from shapely import affinity
+def to_outline(numbers: Sequence[float], label: str = "") -> Outline:
+    """Return the outline of ``x1 y1 x2 y2`` or of four corners; an axis-aligned quadrilateral becomes a plain box."""
+    xs, ys = list(numbers[0::2]), list(numbers[1::2])
+    flat: Flat = (min(xs), min(ys), max(xs), max(ys))
+    is_aligned = len(numbers) == 4 or all(
+        x in (flat[0], flat[2]) and y in (flat[1], flat[3]) for x, y in zip(xs, ys, strict=True)
+    )
+    is_rectangle = len(numbers) == 4 or (is_aligned and len(set(zip(xs, ys, strict=True))) == 4)
+    return Outline(flat, None if is_rectangle else tuple(numbers), label)
 
-    # The picture's y axis points down, so a turn that looks counter-clockwise is negative in these coordinates.
-    flat = shapely.box(box.x_min, box.y_min, box.x_max, box.y_max)
-    return affinity.rotate(flat, -box.angle_deg, origin="center")
+
+def _codec(name: str, reading: Reading) -> BoxCodec:
+    if reading not in get_args(Reading):
+        raise ConfigError(f"Unknown reading of boxes {reading!r}. Known: {', '.join(get_args(Reading))}.")
+    codec = get_codec(name)
+    if reading == "codec":
+        return codec
+    return replace(codec, scale=None if reading == "absolute" else 1000.0, frame="chip")
+
+
+def _with_scores(outlines: list[Outline], item: Item) -> tuple[list[Outline], list[tuple[str, str]]]:
+    """Give each box the confidence that stands under its place ("0", "1", ...) in the item's scores."""
+    if not item.scores:
+        return outlines, []
+    scored, problems = [], []
+    for place, outline in enumerate(outlines):
+        score = item.scores.get(str(place), outline.score)
+        if score is not None and math.isnan(score):
+            problems.append(("prediction: score", f"box {place} has a score that is not a number; it is ranked last."))
+            score = -math.inf
+        scored.append(outline._replace(score=score))
+    return scored, problems
+
+
+def _reference(item: Item, size: tuple[int, int]) -> tuple[list[Outline], list[tuple[str, str]]]:
+    given = item.meta.get("boxes")
+    if given is None:
+        return _reference_text(item, size)
+    if not isinstance(given, list):
+        raise TaskError(f"Sample {item.id}: meta.boxes is not a list of boxes. See docs/reference/sample-meta.md.")
+    labels = item.meta.get("box_labels")
+    if isinstance(labels, list) and len(labels) != len(given):
+        raise TaskError(f"Sample {item.id} has {len(given)} boxes and {len(labels)} box_labels; give one per box.")
+    names = [str(label) for label in labels] if isinstance(labels, list) else [""] * len(given)
+    problems: list[tuple[str, str]] = []
+    outlines = []
+    for place, (numbers, name) in enumerate(zip(given, names, strict=True)):
+        values = _numbers(item.id, place, numbers)
+        outline = to_outline(values, name)
+        problems += [(f"reference: {kind}", f"box {place} {what}.") for kind, what in _oddities(values, outline, size)]
+        outlines.append(outline)
+    return outlines, problems
+
+
+def _reference_text(item: Item, size: tuple[int, int]) -> tuple[list[Outline], list[tuple[str, str]]]:
+    text = item.references[0] if item.references else ""
+    boxes, problems = read_boxes(text, item.reference_codec, size)
+    if not boxes and not problems:
+        raise TaskError(
+            f"Sample {item.id} has no reference box: meta.boxes is not given and the reference text holds none in the "
+            f"{item.reference_codec} format. Give meta.boxes in pixels, or name the format with box_codec."
+        )
+    noted = [(f"reference: {problem.kind}", problem.message) for problem in problems]
+    # A reference that cannot be read stays in the denominator as a box without area, which nothing matches.
+    num_unread = len(get_codec(item.reference_codec).grammar.scan(text)) - len(boxes)
+    noted += [("reference: not read", "a reference box cannot be read; nothing matches it.")] * num_unread
+    return [outline_of(box) for box in boxes] + [_NOWHERE] * num_unread, noted
+
+
+def _numbers(sample_id: str, place: int, numbers: Any) -> list[float]:
+    is_list = isinstance(numbers, list) and len(numbers) in (4, 8)
+    if not is_list or not all(isinstance(value, int | float) and math.isfinite(value) for value in numbers):
+        raise TaskError(
+            f"Sample {sample_id}: reference box {place} is {numbers!r}, not 4 numbers x1 y1 x2 y2 or 8 numbers of four "
+            "corners, all finite, in pixels. Correct the reference; nothing is scored against a guess."
+        )
+    return [float(value) for value in numbers]
+
+
+def _oddities(values: list[float], outline: Outline, size: tuple[int, int]) -> list[tuple[str, str]]:
+    x_min, y_min, x_max, y_max = outline.flat
+    found = []
+    if len(values) == 4 and (values[0] > values[2] or values[1] > values[3]):
+        found.append(("order", "has reversed corners; they are put in order"))
+    if x_min == x_max or y_min == y_max:
+        found.append(("empty", "has no area, so nothing can match it"))
+    if x_min < -1 or y_min < -1 or x_max > size[0] + 1 or y_max > size[1] + 1:
+        found.append(("range", f"passes the edge of the picture of {size[0]} x {size[1]} px by more than a pixel"))
+    return found
+
+
+def _flags(item: Item, count: int) -> tuple[bool, ...]:
+    flags = item.meta.get("difficult")
+    if not isinstance(flags, list):
+        return (False,) * count
+    if len(flags) != count:
+        raise TaskError(f"Sample {item.id} has {count} boxes and {len(flags)} difficult flags; give one flag per box.")
+    return tuple(bool(flag) for flag in flags)
