@@ -24,7 +24,8 @@ _STATED = re.compile(
     r"(?:([A-Z])(?![A-Za-z'])|([a-z])(?=\s*(?:[).\]*\"']|$)))"
 )
 _BRACKETED = re.compile(r"[(\[]\s*([A-Za-z])\s*[)\]]")
-_LEADING = re.compile(r"^\W*([A-Za-z])\s*[).:\]*]")
+_LEADING = re.compile(r"^\W*([A-Za-z])\s*[).:,\]*]")
+_EITHER = re.compile(r"^\W*[A-Za-z]\W*\s*(?:or|and|[,/&])\W*[A-Za-z](?![A-Za-z'])")
 _LEAD_PHRASE = re.compile(r"(?i)^.*?\b(?:answers?|options?|choices?)\b\s*(?:is|are)?\s*:?\s*")
 _LIST_SEPARATORS = re.compile(r"[\s,;&/()\[\].:*\"']+|\band\b", re.IGNORECASE)
 _MMBENCH_SIGNS = str.maketrans(dict.fromkeys(".()[],:;!*#{}", " "))
@@ -43,7 +44,7 @@ def read_strict(text: str, options: Sequence[str]) -> str:
     """
     allowed = letters_of(options)
     listed = listed_letters(text, allowed)
-    if listed:
+    if listed or _EITHER.match(text):
         return listed if len(listed) == 1 else ""
     for pattern in (_LEADING, _STATED, _BRACKETED):
         found = {"".join(groups).upper() for groups in _groups(pattern, text)}

@@ -42,8 +42,8 @@ class Ranked:
 
     def judge(self, items: Sequence[Item]) -> Judged:
         """Judge each item, then the calibration of the whole set."""
-        if items and not any(item.scores for item in items):
-            return no_score(items, NO_SCORES)
+        if not any(item.scores for item in items):
+            return no_score(items, NO_SCORES) if items else Judged(())
         judgements = [_judge(item) for item in items]
         usable = [place for place, judgement in enumerate(judgements) if judgement.is_parsed]
         if not usable:

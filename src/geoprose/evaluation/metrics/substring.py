@@ -20,7 +20,12 @@ Direction = Literal["prediction_in_reference", "reference_in_prediction"]
 # Source: nltk word_tokenize (Treebank rules) on a text without spaces: signs and brackets part it, an inner hyphen,
 # slash or point does not, a comma between digits does not.
 _TREEBANK = re.compile(
-    r"\.\.\.|--|[;@#$%&?!\[\](){}<>\"]|[:,](?!\d)|\.(?=[\])}>\"']*$)|(?:[^;@#$%&?!\[\](){}<>\":,.]|[:,](?=\d)|\.(?!\W*$))+"
+    r"""
+    \.\.\. | -- | [;@\#$%&?!\[\](){}<>"] | [:,](?!\d) | \.(?=[\])}>"']*$)
+  | (?: [^;@\#$%&?!\[\](){}<>":,.] | [:,](?=\d) | \.(?!\W*$) )+
+  | \S
+    """,
+    re.VERBOSE,
 )
 
 
