@@ -116,7 +116,7 @@ def in_float32(system: System[Any]) -> Iterator[None]:
         system.model.to(dtype)
 
 
-def pieces_of(samples: Sequence[Sample], size: int = PIECE) -> list[list[int]]:
+def pieces_of(samples: Sequence[Sample], size: int) -> list[list[int]]:
     """Cut the samples into pieces of about ``size``: samples of the same pictures together, conversations whole.
 
     The pieces depend on the samples alone, so a run that is gone on with, or split into shards, batches its questions
@@ -145,7 +145,7 @@ def _answer_in_pieces(source: str, examinee: Examinee, exam: Exam, work: Workpla
     maker = QuestionMaker(Material(exam.task, exam.samples, exam.train, exam.data_dir, hashes), examinee.system)
     own = [sample.images for sample in exam.samples]
     shown = shuffled_images(exam.samples, SHUFFLE_SEED) if source == "shuffled" else own
-    everything = [list(range(len(exam.samples)))] if way.is_setwise else pieces_of(exam.samples)
+    everything = [list(range(len(exam.samples)))] if way.is_setwise else pieces_of(exam.samples, PIECE)
     pieces = everything[work.shard.index - 1 :: work.shard.count]
     done = _whole_pieces(source, pieces, exam, work)
     _refuse_changed_pictures(done, exam, shown, hashes)
