@@ -42,6 +42,14 @@ def test_every_answer_of_retrieval_is_a_query_of_the_other_side(tmp_path: Path) 
         assert {by_id[str(answer)].task for answer in answers} == {"image_to_text", "text_to_image"} - {sample.task}
 
 
+def test_sentences_that_repeat_are_kept(tmp_path: Path) -> None:
+    root = layouts.rsicd(tmp_path)
+    entry = {"filename": "a.jpg", "split": "test", "sentences": [{"raw": "an airport ."}] * 5}
+    layouts.write_json_file(root / "dataset_rsicd.json", {"images": [entry]})
+    (sample,) = KarpathyReader().read(root, "test")
+    assert sample.meta["answers"] == ["an airport ."] * 5
+
+
 def test_nwpu_captions_lie_under_their_class(tmp_path: Path) -> None:
     samples = list(KarpathyReader(data_set="nwpu-captions").read(layouts.nwpu_captions(tmp_path), "test"))
     assert [sample.meta["answers"] for sample in samples] == [["an airport .", "a runway ."]]

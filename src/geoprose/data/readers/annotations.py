@@ -17,7 +17,7 @@ from geoprose.data.readers.levir import change_sample
 from geoprose.data.readers.masks import mask_values
 from geoprose.data.readers.object_reader import ObjectQuestion, ObjectReader, object_questions
 from geoprose.data.readers.objects import ObjectPicture, Thing
-from geoprose.data.readers.picture import Picture, json_list
+from geoprose.data.readers.picture import Picture, json_list, spellings
 from geoprose.data.readers.pictures import picture_size
 from geoprose.data.readers.retrieval import retrieval_samples
 from geoprose.data.records import fail, items, mapping, strings, text
@@ -158,7 +158,7 @@ def _scenes(rows: Sequence[_Row], labels: Sequence[str]) -> Iterator[Sample]:
     for row in rows:
         if label := row.content.get("label"):
             words = words_of(str(label))
-            yield row.picture.ask("scene", SCENE_QUESTION, [words, str(label)], "scene", options=options)
+            yield row.picture.ask("scene", SCENE_QUESTION, spellings(words, str(label)), "scene", options=options)
 
 
 def _questions(row: _Row) -> Iterator[Sample]:

@@ -10,7 +10,7 @@ from geoprose.answers.corners import box_corners
 from geoprose.core.errors import ConfigError, DataError
 from geoprose.data.readers.files import first_present, inside, join, read_jsonl
 from geoprose.data.readers.objects import Thing, size_group, spell
-from geoprose.data.readers.picture import Picture, json_list
+from geoprose.data.readers.picture import Picture, json_list, spellings
 from geoprose.data.readers.pictures import PictureFinder, picture_size
 from geoprose.data.readers.rsvqa import RsvqaReader
 from geoprose.data.records import fail, items, text
@@ -92,7 +92,7 @@ class GeochatBenchReader:
         for (where, row), label in zip(rows, labels, strict=True):
             image = join(folder, inside(row.get("image"), where, "image"))
             picture = Picture(str(row["question_id"]), (image,), split, {"domain": domain, "options": options})
-            yield picture.ask("scene", _bare(text(row.get("text"), where, "text")), [words_of(label), label])
+            yield picture.ask("scene", _bare(text(row.get("text"), where, "text")), spellings(words_of(label), label))
 
     def _questions(
         self, root: Path, rows: list[tuple[str, dict[str, Any]]], folder: str, split: str

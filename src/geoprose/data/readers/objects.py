@@ -88,22 +88,25 @@ def detection(entry: ObjectPicture, classes: Sequence[str], absent: int = 0) -> 
 
 def grounding(entry: ObjectPicture) -> Iterator[Sample]:
     """Ask where an object is: the only one of its class, or the one that lies clearly farthest to a side."""
+    for side, thing in named_things(entry):
+        phrase = f"{side} {object_words(thing.label)}".strip()
+        yield entry.picture.ask(
+            "grounding",
+            f"Where is the {phrase}?",
+            [spell([thing], entry.size_px)],
+            f"ground-{side}-{thing.label}" if side else f"ground-{thing.label}",
+            **{**_box_meta(entry, [thing], thing.label), "phrase": phrase},
+            is_unique=not side,
+            size_group=size_group(thing.corners),
+        )
+
+
+def named_things(entry: ObjectPicture) -> Iterator[tuple[str, Thing]]:
+    """Yield the objects that a few words single out, with the side that does: none where a class has one object."""
     for name in entry.classes():
         things = [thing for thing in entry.things if thing.label == name]
-        named = [("", things[0])] if len(things) == 1 else _outermost(things, entry.size_px)
-        for side, thing in named:
-            if thing.is_difficult:
-                continue
-            phrase = f"{side} {object_words(name)}".strip()
-            yield entry.picture.ask(
-                "grounding",
-                f"Where is the {phrase}?",
-                [spell([thing], entry.size_px)],
-                f"ground-{side}-{name}" if side else f"ground-{name}",
-                **{**_box_meta(entry, [thing], name), "phrase": phrase},
-                is_unique=len(things) == 1,
-                size_group=size_group(thing.corners),
-            )
+        found = [("", things[0])] if len(things) == 1 else _outermost(things, entry.size_px)
+        yield from ((side, thing) for side, thing in found if not thing.is_difficult)
 
 
 def multi_target(entry: ObjectPicture) -> Iterator[Sample]:

@@ -36,11 +36,11 @@ class Picture:
         Args:
             kind: Question type.
             question: The bare question; the task's prompt adds its own words.
-            answers: Every accepted answer, the canonical one first.
+            answers: Every accepted answer, the canonical one first. Reference sentences that repeat are kept: published
+                caption metrics count each of them.
             part: What tells this question from the others about the picture; it ends the sample's id.
             meta: Further keys; None leaves a key out.
         """
-        accepted: list[JsonValue] = [*dict.fromkeys(answers)]
         known = {key: value for key, value in {**self.meta, **meta}.items() if value is not None}
         marks = f"{IMAGE_MARK}\n" * len(self.images)
         return Sample(
@@ -49,10 +49,15 @@ class Picture:
             messages=(Message("user", f"{marks}{question.strip()}"), Message("assistant", answers[0])),
             task=kind,
             split=self.split,
-            meta={"answers": accepted, **known},
+            meta={"answers": json_list(answers), **known},
         )
 
 
 def json_list(values: Sequence[JsonValue]) -> list[JsonValue]:
     """Return a list that the type checker takes as a JSON value."""
     return [*values]
+
+
+def spellings(words: str, published: str) -> list[str]:
+    """Return a class name as words and as published; one of them where they are the same."""
+    return list(dict.fromkeys([words, published]))

@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from geoprose.data.readers.objects import area_of, object_words, size_group
+from geoprose.data.readers.objects import area_of, named_things, object_words, size_group
 from geoprose.data.readers.picture import json_list
 
 if TYPE_CHECKING:
@@ -101,28 +101,30 @@ def pope(
 
 
 def false_premise(entry: ObjectPicture, occurrence: Occurrence) -> Iterator[Sample]:
-    """Ask where an object is: one that the picture holds once, and one that it does not hold.
+    """Ask where an object is that the picture holds, and in the same words where one is that it does not hold.
 
     Source: Pang et al., "VHM: Versatile and Honest Vision Language Model for Remote Sensing Image Analysis", AAAI 2025:
     questions about what is not there, where the honest answer says so.
     """
-    names = [thing.label for thing in entry.things]
     rng = random.Random(f"{SEED}/premise/{entry.picture.id}")  # noqa: S311 - as above
-    single = [thing for thing in entry.things if names.count(thing.label) == 1]
-    absent = occurrence.absent(names, "adversarial", rng)
+    absent = occurrence.absent(entry.classes(), "adversarial", rng)
     objects = json_list([object_words(name) for name in entry.classes()])
-    for thing in single[: len(absent)]:
-        words = object_words(thing.label)
-        answer = place_words(thing.corners, entry.size_px)
-        question = f"Where in the image is the {words}?"
-        yield entry.picture.ask(
-            "false_premise", question, [answer], f"premise-{thing.label}", phrase=words, objects=objects
-        )
-    for name in absent[: len(single)]:
-        words = object_words(name)
-        refusal = f"There is no {words} in the image."
-        question = f"Where in the image is the {words}?"
-        yield entry.picture.ask("false_premise", question, [refusal], f"premise-{name}", phrase=words, objects=objects)
+    for number, (side, thing) in enumerate(named_things(entry)):
+        if number >= len(absent):
+            return
+        for name in (thing.label, absent[number]):
+            words = f"{side} {object_words(name)}".strip()
+            is_there = name == thing.label
+            answer = place_words(thing.corners, entry.size_px) if is_there else f"There is no {words} in the image."
+            yield entry.picture.ask(
+                "false_premise",
+                f"Where in the image is the {words}?",
+                [answer],
+                f"premise-{side}-{name}" if side else f"premise-{name}",
+                phrase=words,
+                objects=objects,
+                negatives=None if is_there else "adversarial",
+            )
 
 
 def largest_sizes(entry: ObjectPicture) -> dict[str, str]:

@@ -11,7 +11,7 @@ from geoprose.core.errors import ConfigError, DataError
 from geoprose.core.registry import unknown_name_message
 from geoprose.data.readers.base import fail_missing
 from geoprose.data.readers.files import inside, join, read_list
-from geoprose.data.readers.picture import Picture, json_list
+from geoprose.data.readers.picture import Picture, json_list, spellings
 from geoprose.data.readers.pictures import list_pictures
 from geoprose.data.scene_captions import SCENE_QUESTION, words_of
 
@@ -170,7 +170,7 @@ class SceneFoldersReader:
                 if is_wanted:
                     meta = {"domain": self.data_set.title, "gsd_m": self.data_set.gsd_m, "options": options}
                     picture = Picture(f"{label}/{name}", (path,), split, meta)
-                    yield picture.ask("scene", SCENE_QUESTION, [self._words(label), label])
+                    yield picture.ask("scene", SCENE_QUESTION, spellings(self._words(label), label))
 
     def _by_class(self, root: Path) -> dict[str, list[str]]:
         for folder in self.data_set.folders:
