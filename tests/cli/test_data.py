@@ -67,3 +67,14 @@ def test_what_cannot_be_done_is_said_on_stderr(faulty, arguments, code, message)
     assert done.returncode == code
     assert message in done.stderr
     assert done.stdout == ""
+
+
+def test_the_public_data_sets_are_listed_with_their_tasks() -> None:
+    done = run("data", "sets", "DIOR-RSVG")
+    assert done.returncode == 0
+    assert "JPEGImages/*.jpg" in done.stdout
+    assert "tasks: dior-rsvg" in done.stdout
+    listed = json.loads(run("data", "sets", "--json").stdout)["data_sets"]
+    by_reader = {entry["reader"]: entry for entry in listed}
+    assert by_reader["rs5m"] == {**by_reader["rs5m"], "splits": ["train"], "tasks": []}
+    assert run("data", "sets", "no such set").returncode == 2

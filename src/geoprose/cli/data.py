@@ -40,6 +40,25 @@ def check(
         raise typer.Exit(4)
 
 
+@data_app.command("sets")
+def sets(
+    name: str = typer.Argument("", help="Only layouts whose reader, tasks or description have this word."),
+    json_output: bool = typer.Option(False, "--json", help="Print one JSON object."),
+) -> None:
+    """List the public data sets that can be read: what to download, where to put it, and the tasks about it."""
+    from geoprose.evaluation.data_sets import list_data_sets
+
+    found = [entry for entry in list_data_sets() if name.lower() in json.dumps(entry.to_dict()).lower()]
+    if json_output:
+        typer.echo(json.dumps({"data_sets": [entry.to_dict() for entry in found]}, ensure_ascii=False))
+        return
+    for entry in found:
+        tasks = ", ".join(entry.tasks) or "none (for training)"
+        typer.echo(f"{entry.reader}: {entry.layout}\n  splits: {', '.join(entry.splits)}\n  tasks: {tasks}\n")
+    if not found:
+        raise typer.BadParameter(f"no data set has the word {name!r}; run `geoprose data sets` for all of them.")
+
+
 @build_app.command("world")
 def build_world_command(
     out: Path = typer.Option(..., "--out", help="Folder to write; it must not exist or hold an earlier build."),

@@ -60,10 +60,14 @@ class GeochatBenchReader:
             raise ConfigError(f"what is {what!r}; choose one of {', '.join(FILES)}.")
         self.what, self.rsvqa = what, rsvqa
         file, folders = FILES[what]
-        answers = " and RSVQA's *_questions.json and *_answers.json" if what in ("lrben", "hrben") else ""
+        extra = {
+            "lrben": ", and LR_split_test_{images,questions,answers}.json of RSVQA-LR",
+            "hrben": ", and USGS_split_test_phili_{images,questions,answers}.json of RSVQA-HR",
+            "referring": " (images.zip of GeoChat_Instruct)",
+            "region_captioning": " (images.zip of GeoChat_Instruct)",
+        }.get(what, "")
         self.layout = (
-            f"{file} of https://huggingface.co/datasets/MBZUAI/GeoChat-Bench and its pictures in "
-            f"{folders[0]}/{answers} (referring and region captioning: images.zip of GeoChat_Instruct)."
+            f"{file} of https://huggingface.co/datasets/MBZUAI/GeoChat-Bench and its pictures in {folders[0]}/{extra}."
         )
 
     def read(self, root: Path, split: str) -> Iterator[Sample]:
