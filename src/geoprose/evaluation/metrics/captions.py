@@ -1,144 +1,119 @@
-"""BLEU-1..4, ROUGE-L and CIDEr with the definitions of pycocoevalcap, in pure Python.
-
-Each function takes tokenised candidates and, per candidate, tokenised references. Values are fractions (BLEU, ROUGE-L)
-and the published 0..10 scale (CIDEr).
+"""Captions judged as the COCO caption evaluation does: CIDEr as the score, BLEU-1..4 and ROUGE-L beside it.
 
 Source:
-    tylin/coco-caption (pycocoevalcap): bleu_scorer.py ("closest" reference length), rouge.py (beta 1.2, maximum of
-    precision and of recall over the references), cider_scorer.py (n = 4, sigma = 6: the CIDEr-D formula under the name
-    CIDEr, document frequencies from the references of the evaluated set).
+    tylin/coco-caption (pycocoevalcap): PTB tokens, BLEU with the closest reference length, ROUGE-L with beta 1.2,
+    CIDEr-D under the name CIDEr.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
 
 from geoprose.evaluation.metrics.base import Item, Judged, Judgement
-from geoprose.evaluation.metrics.tokens import tokenise_caption
+from geoprose.evaluation.metrics.bleu import ReferenceLength, bleu
+from geoprose.evaluation.metrics.cider import cider
+from geoprose.evaluation.metrics.ngrams import EncodedCaptions, encode_captions
+from geoprose.evaluation.metrics.rouge import rouge_l
+from geoprose.evaluation.metrics.tokens import WORDS, WordSplit
 
-Tokens = Sequence[str]
-Ngrams = Counter[tuple[str, ...]]
-MAX_N = 4
-_TINY, _SMALL = 1e-15, 1e-9
-_BETA = 1.2
-_SIGMA = 6.0
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
+    from geoprose.core.types import JsonValue
+    from geoprose.evaluation.metrics.ngrams import Tokens
 
-def ngrams(tokens: Tokens, n: int) -> Ngrams:
-    """Count the ``n``-grams of ``tokens``."""
-    return Counter(tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1))
-
-
-def bleu(candidates: Sequence[Tokens], references: Sequence[Sequence[Tokens]]) -> list[float]:
-    """Return corpus BLEU-1 to BLEU-4 with the closest reference length per candidate."""
-    guesses, corrects = [0] * MAX_N, [0] * MAX_N
-    candidate_length = reference_length = 0
-    for candidate, own in zip(candidates, references, strict=True):
-        candidate_length += len(candidate)
-        reference_length += min((abs(len(r) - len(candidate)), len(r)) for r in own)[1]
-        for k in range(MAX_N):
-            most: Ngrams = Counter()
-            for reference in own:
-                most |= ngrams(reference, k + 1)
-            guesses[k] += max(0, len(candidate) - k)
-            corrects[k] += sum((ngrams(candidate, k + 1) & most).values())
-    ratio = (candidate_length + _TINY) / (reference_length + _SMALL)
-    brevity = math.exp(1 - 1 / ratio) if ratio < 1 else 1.0
-    product, scores = 1.0, []
-    for k in range(MAX_N):
-        product *= (corrects[k] + _TINY) / (guesses[k] + _SMALL)
-        scores.append(brevity * product ** (1 / (k + 1)))
-    return scores
-
-
-def longest_common_subsequence(first: Tokens, second: Tokens) -> int:
-    """Return the length of the longest common subsequence."""
-    previous = [0] * (len(second) + 1)
-    for token in first:
-        current = [0]
-        for j, other in enumerate(second):
-            current.append(previous[j] + 1 if token == other else max(previous[j + 1], current[j]))
-        previous = current
-    return previous[-1]
-
-
-def rouge_l(candidate: Tokens, references: Sequence[Tokens]) -> float:
-    """Return ROUGE-L of one candidate: F-measure of the best precision and the best recall, beta 1.2."""
-    if not candidate:
-        return 0.0
-    lengths = [longest_common_subsequence(reference, candidate) for reference in references]
-    precision = max(length / len(candidate) for length in lengths)
-    recall = max(length / max(len(ref), 1) for length, ref in zip(lengths, references, strict=True))
-    if precision == 0 or recall == 0:
-        return 0.0
-    return (1 + _BETA**2) * precision * recall / (recall + _BETA**2 * precision)
-
-
-def cider(candidates: Sequence[Tokens], references: Sequence[Sequence[Tokens]]) -> list[float]:
-    """Return CIDEr of each candidate; the corpus value is their mean.
-
-    A set of one image scores 0 by definition, since every n-gram then occurs in every document.
-    """
-    counted = [[_all_ngrams(reference) for reference in own] for own in references]
-    frequency: Ngrams = Counter(gram for own in counted for gram in set().union(*own))
-    log_documents = math.log(max(len(references), 1))
-    scores = []
-    for candidate, own in zip(candidates, counted, strict=True):
-        weights = _weigh(_all_ngrams(candidate), frequency, log_documents)
-        total = sum(_similarity(weights, _weigh(counts, frequency, log_documents)) for counts in own)
-        scores.append(10.0 * total / len(own))
-    return scores
+CaptionScore = Literal["cider_d", "cider", "rouge_l"]
+_NAMES: dict[CaptionScore, str] = {"cider_d": "CIDEr", "cider": "CIDEr (unclipped)", "rouge_l": "ROUGE-L"}
 
 
 class CaptionMetrics:
-    """CIDEr as the score; BLEU-1..4 and ROUGE-L beside it."""
+    """One of CIDEr-D, CIDEr and ROUGE-L as the score; the others and BLEU-1..4 beside it.
 
-    name = "CIDEr"
-    is_accuracy = False
+    Args:
+        score: Which one is the score: ``cider_d`` is what pycocoevalcap calls CIDEr.
+        words: How captions are split into words.
+        reference_length: The reference length of BLEU's brevity penalty.
+    """
+
     is_itemwise = False
 
+    def __init__(
+        self,
+        *,
+        score: CaptionScore = "cider_d",
+        words: WordSplit = "ptb",
+        reference_length: ReferenceLength = "closest",
+    ) -> None:
+        self.name = _NAMES[score]
+        self.is_accuracy = score == "rouge_l"
+        self._score = score
+        self._words = words
+        self._reference_length = reference_length
+
     def judge(self, items: Sequence[Item]) -> Judged:
-        """Judge the items together: CIDEr needs the document frequencies of the whole set."""
-        candidates = [tokenise_caption(item.prediction) for item in items]
-        references = [[tokenise_caption(text) for text in item.references] for item in items]
+        """Judge the items together: CIDEr needs the document frequencies of the whole set.
+
+        Raises:
+            TaskError: If an item has no reference sentence.
+        """
+        candidates, captions = encode_items(items, self._words)
+        values = {"cider_d": cider(captions), "rouge_l": rouge_l(captions)}
+        if self._score == "cider":
+            values["cider"] = cider(captions, is_clipped=False)
         judgements = tuple(
-            Judgement(score, bool(tokens), " ".join(tokens), {"rouge_l": rouge_l(tokens, own)})
-            for score, tokens, own in zip(cider(candidates, references), candidates, references, strict=True)
+            Judgement(
+                float(values[self._score][place]),
+                bool(tokens),
+                " ".join(tokens),
+                {name: float(value[place]) for name, value in values.items() if name != self._score},
+            )
+            for place, tokens in enumerate(candidates)
         )
-        corpus = {f"bleu_{k + 1}": value for k, value in enumerate(bleu(candidates, references))} if items else {}
-        return Judged(judgements, corpus)
+        if not items:
+            return Judged(judgements)
+        return Judged(judgements, self._corpus(captions), caption_tables(items, captions, self._words))
+
+    def _corpus(self, captions: EncodedCaptions) -> dict[str, float]:
+        scores = {f"bleu_{order + 1}": value for order, value in enumerate(bleu(captions, self._reference_length))}
+        return {**scores, "mean_words": float(captions.candidate_lengths.mean())}
 
 
-Weights = tuple[list[dict[tuple[str, ...], float]], list[float], int]
+def encode_items(items: Sequence[Item], words: WordSplit) -> tuple[list[Tokens], EncodedCaptions]:
+    """Split and number the captions of items; the candidates' words come back too.
+
+    Raises:
+        TaskError: If an item has no reference sentence.
+    """
+    split = WORDS[words]
+    candidates = [split(item.prediction) for item in items]
+    references = [[split(text) for text in item.references] for item in items]
+    return candidates, encode_captions(candidates, references)
 
 
-def _all_ngrams(tokens: Tokens) -> Ngrams:
-    total: Ngrams = Counter()
-    for n in range(1, MAX_N + 1):
-        total.update(ngrams(tokens, n))
-    return total
+def caption_tables(items: Sequence[Item], captions: EncodedCaptions, words: WordSplit) -> dict[str, JsonValue]:
+    """Return what a reader of caption scores must know: repeated references, lengths, capitals, the words' source."""
+    distinct = Counter(len({" ".join(text.split()) for text in item.references}) for item in items)
+    given = Counter(len(item.references) for item in items)
+    return {
+        "references": {
+            "per_item": _histogram(given),
+            "distinct_per_item": _histogram(distinct),
+            "items_with_repeated_references": sum(len(set(item.references)) < len(item.references) for item in items),
+        },
+        "words": {
+            "split": words,
+            "mean_candidate": float(captions.candidate_lengths.mean()),
+            "mean_reference": float(captions.reference_lengths.mean()),
+            "empty_candidates": int((captions.candidate_lengths == 0).sum()),
+        },
+        "capitals": {
+            "predictions": sum(item.prediction != item.prediction.lower() for item in items),
+            "items_with_references": sum(any(text != text.lower() for text in item.references) for item in items),
+            "note": "capital and small letters count as the same",
+        },
+    }
 
 
-def _weigh(counts: Ngrams, frequency: Ngrams, log_documents: float) -> Weights:
-    vectors: list[dict[tuple[str, ...], float]] = [{} for _ in range(MAX_N)]
-    squares, length = [0.0] * MAX_N, 0
-    for gram, count in counts.items():
-        order = len(gram) - 1
-        weight = count * (log_documents - math.log(max(1.0, frequency[gram])))
-        vectors[order][gram] = weight
-        squares[order] += weight**2
-        length += count if order == 1 else 0  # Source: cider_scorer.py counts bigrams as the length
-    return vectors, [math.sqrt(s) for s in squares], length
-
-
-def _similarity(candidate: Weights, reference: Weights) -> float:
-    penalty = math.exp(-((candidate[2] - reference[2]) ** 2) / (2 * _SIGMA**2))
-    total = 0.0
-    for order in range(MAX_N):
-        own, other = candidate[0][order], reference[0][order]
-        value = sum(min(weight, other[gram]) * other[gram] for gram, weight in own.items() if gram in other)
-        norm = candidate[1][order] * reference[1][order]
-        total += value / norm * penalty if norm else 0.0
-    return total / MAX_N
+def _histogram(counts: Counter[int]) -> dict[str, JsonValue]:
+    return {str(number): counts[number] for number in sorted(counts)}
