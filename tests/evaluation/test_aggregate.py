@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from geoprose.evaluation import aggregate
 from geoprose.evaluation.aggregate import ClusteredBootstrap
 
 
@@ -57,6 +58,44 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
         estimate = ClusteredBootstrap(np.repeat(np.arange(60), 4).tolist(), 400, seed=trial).estimate(scores.tolist())
         covered += estimate.low <= 0.5 <= estimate.high
     assert 0.89 <= covered / 200 <= 0.99
+
+
+def test_small_lists_keep_the_intervals_that_were_always_reported() -> None:
+    estimate = ClusteredBootstrap(["a", "b", "a", "c", "d", "b", "e"], num_resamples=500).estimate(
+        [1, 0, 0.5, 1, 0, 0.25, 1]
+    )
+    assert estimate.ci95 == [0.20833333333333334, 0.9166666666666666]
+    rng = np.random.default_rng(5)
+    clusters, scores = rng.integers(0, 300, 2000).tolist(), rng.random(2000).tolist()
+    assert ClusteredBootstrap(clusters).estimate(scores).ci95 == [0.48664994790247196, 0.511194073689754]
+
+
+@pytest.mark.parametrize("count", [aggregate.MULTINOMIAL_UNITS + 1, 60_000])
+def test_many_clusters_give_the_width_of_theory_in_bounded_memory(count: int) -> None:
+    scores = (np.random.default_rng(1).random(count) < 0.7).astype(float)
+    bootstrap = ClusteredBootstrap(list(range(count)))
+    estimate = bootstrap.estimate(scores.tolist())
+    half = 1.96 * scores.std() / count**0.5
+    assert estimate.high - estimate.low == pytest.approx(2 * half, rel=0.06)
+    assert bootstrap._draws.size <= aggregate.NUM_RESAMPLES * aggregate.MAX_UNITS
+    assert bootstrap._draws.sum(axis=1).tolist() == [min(count, aggregate.MAX_UNITS)] * aggregate.NUM_RESAMPLES
+
+
+def test_many_clusters_stay_clusters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aggregate, "MAX_UNITS", 500)
+    scores = [float(cluster % 2) for cluster in range(3000) for _ in range(4)]
+    alone = ClusteredBootstrap(list(range(12_000))).estimate(scores)
+    clustered = ClusteredBootstrap([cluster for cluster in range(3000) for _ in range(4)]).estimate(scores)
+    widths = [high - low for low, high in (alone.ci95, clustered.ci95)]
+    assert widths[1] == pytest.approx(widths[0] * 2, rel=0.15)
+
+
+def test_the_mean_at_some_places_is_that_of_a_mask() -> None:
+    scores = np.random.default_rng(2).random(40)
+    bootstrap = ClusteredBootstrap([number // 4 for number in range(40)])
+    places = np.array([3, 7, 20, 21])
+    keep = [place in places for place in range(40)]
+    assert bootstrap.estimate_at(scores[places], places) == bootstrap.estimate(scores.tolist(), keep)
 
 
 def test_scores_must_match_the_questions() -> None:

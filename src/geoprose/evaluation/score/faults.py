@@ -127,9 +127,10 @@ def _kind(kind: str, message: str) -> str:
 
 
 def _reads_boxes(item: Item) -> bool:
-    return any(character in item.references[0] for character in "[{<(") and bool(
-        read_boxes(item.references[0], item.reference_codec, item.size_px or (1000, 1000))[0]
-    )
+    reference = item.references[0] if item.references else ""
+    if not any(character in reference for character in "[{<("):
+        return False
+    return bool(read_boxes(reference, item.reference_codec, item.size_px or (1000, 1000))[0])
 
 
 @dataclass

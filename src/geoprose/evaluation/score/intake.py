@@ -33,6 +33,10 @@ TYPE_ALIASES = {"comparison": "comp", "rural/urban": "rural_urban", "rural_urban
 """Spellings of one published question type, tried where the task does not know a name."""
 
 
+TRUTH_KEYS = frozenset({"boxes", "mask", "polygons", "objects"})
+"""Keys of a row's meta that hold the right answer where it is no text."""
+
+
 @dataclass
 class Counts:
     """What happened to the rows of a file.
@@ -98,7 +102,7 @@ class Intake:
                 continue
             if self._is_repeat(first, answers, place, resolved):
                 conflicts[resolved.id] += 1
-            if not resolved.references and "boxes" not in resolved.meta and "mask" not in resolved.meta:
+            if not resolved.references and TRUTH_KEYS.isdisjoint(resolved.meta):
                 without[resolved.id] += 1
             self._learn(choices, resolved)
         self._refuse(conflicts, without)

@@ -98,7 +98,8 @@ def _row_of_sample(sample: Sample) -> PredictionRow:
 def _row(record: Record, where: str) -> PredictionRow:
     if "messages" in record and "images" in record:
         return _row_of_sample(sample_from_dict(record, where))
-    identifier = text(first_of(record, *_ID))
+    # A COCO caption has an identifier of its own beside that of its picture, which is what a prediction names.
+    identifier = text(record.get("image_id")) if "caption" in record else text(first_of(record, *_ID))
     if not identifier:
         raise TaskError(f"{where} has none of the keys {', '.join(_ID)}, so no prediction can be matched to it.")
     meta = meta_of(record)
