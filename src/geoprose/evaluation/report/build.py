@@ -99,6 +99,32 @@ def write_suite_report(out_dir: Path) -> Path:
     return out_dir / REPORT_NAME
 
 
+def write_pages(folders: Sequence[Path], data_dir: Path | None = None) -> list[Path]:
+    """Make the pages of runs and suites again; of a suite first those of its tasks, then its own.
+
+    Args:
+        folders: Folders of runs or suites.
+        data_dir: Where the pictures lie: of a run its data folder, of a suite the folder above those of its tasks.
+
+    Returns:
+        Paths of the pages.
+
+    Raises:
+        TaskError: If a folder holds neither a run nor a suite; nothing is written then.
+    """
+    from geoprose.evaluation.report.suite import task_folders
+
+    planned = [(folder, task_folders(folder, data_dir)) for folder in folders]
+    written = []
+    for folder, tasks in planned:
+        if tasks is None:
+            written.append(write_run_report(folder, data_dir))
+        else:
+            written += [write_run_report(own, data) for own, data in tasks]
+            written.append(write_suite_report(folder))
+    return written
+
+
 def render_run(path: Path, files: RunFiles) -> None:
     """Write the page of one run."""
     write_text(path, _render("run.html.j2", _run_values(path, files)))
@@ -124,6 +150,7 @@ def _run_values(path: Path, files: RunFiles) -> dict[str, Any]:
         "cards": context.cards(result),
         "variants": context.variants_of(result, task),
         "details": context.details_of(result),
+        "warnings": context.warnings_of(result),
         "confusions": confusions(result.get("by_type", {}), files.scores),
         "map": correctness_map(files.scores, drawings, set(types), files.data_dir),
         "gallery": build_gallery(files, drawings),

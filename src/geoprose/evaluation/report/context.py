@@ -172,7 +172,7 @@ def variants_of(result: Mapping[str, Any], task: Mapping[str, Any]) -> list[Vari
 def _variant_row(
     name: str, block: Mapping[str, Any], default: tuple[float | None, str], is_default: bool
 ) -> tuple[str, Mapping[str, Any], str, str, float | None]:
-    base, unit = default
+    base, unit = default[0], unit_of_block(block) if "metric" in block else default[1]
     score = block.get("score")
     gap = "default" if is_default else "" if score is None or base is None else show(score - base, unit, has_sign=True)
     is_share = score is not None and 0 <= score <= 1 and unit == PERCENT
@@ -198,6 +198,18 @@ def details_of(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
+def warnings_of(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the warnings of a scored file: type, message, examples."""
+    found = []
+    for one in result.get("warnings") or ():
+        known = one if isinstance(one, Mapping) else {"message": str(one)}
+        examples = [str(example) for example in known.get("examples") or ()]
+        found.append(
+            {"type": str(known.get("type", "")), "message": str(known.get("message", "")), "examples": examples}
+        )
+    return found
+
+
 def facts_of(files: RunFiles) -> list[tuple[str, str]]:
     """Return the run's facts as name and text; what was not recorded is left out."""
     result, run = {**files.run, **files.result}, files.run
@@ -215,7 +227,9 @@ def facts_of(files: RunFiles) -> list[tuple[str, str]]:
         ("prompt", (task.get("prompt") or {}).get("template")),
         ("answering", task.get("answering")),
         ("data", "; ".join(f"{name} {digest[:16]}" for name, digest in (result.get("data_sha256") or {}).items())),
-        ("image list", result.get("images_sha256")),
+        ("image list", result.get("image_list_sha256")),
+        ("predictions", json.dumps(result["predictions"]) if isinstance(result.get("predictions"), Mapping) else None),
+        ("counts", json.dumps(result["counts"]) if result.get("counts") else None),
         ("time to answer", ", ".join(f"{name} {value:g} s" for name, value in seconds.items())),
         ("peak memory", f"{memory:,.0f} MiB" if memory is not None else None),
         *((key, json.dumps(result[key])) for key in ("decoding", "seeds", "hardware") if result.get(key)),

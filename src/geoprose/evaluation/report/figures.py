@@ -29,8 +29,9 @@ def unit_of(metric: str, accuracy: object = None) -> str:
 
 
 def unit_of_block(block: Mapping[str, object]) -> str:
-    """Return the unit of the score of a block of ``result.json``."""
-    return unit_of(str(block.get("metric", "")), block.get("accuracy"))
+    """Return the unit of the score of a block of ``result.json``, or of one of its variants."""
+    is_share = block.get("accuracy") is not None or block.get("is_accuracy") is True
+    return unit_of(str(block.get("metric", "")), is_share or None)
 
 
 def scaled(value: float, unit: str) -> float:

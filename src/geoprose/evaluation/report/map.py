@@ -90,7 +90,8 @@ def correctness_map(
         words = f"{name}: {100 * mean:.0f} over {len(values[name])} questions"
         parts.append(tag("rect", tag("title", words), fill=colour_of(mean), class_="foot", **placed(footprints[name])))
     about = f"Map of {len(footprints)} pictures coloured by their mean score"
-    return tag("svg", tag("title", about), *parts, viewBox=f"0 0 {size[0]:.0f} {size[1]:.0f}", role="img")
+    box = f"0 0 {size[0]:.0f} {size[1]:.0f}"
+    return tag("svg", tag("title", about), *parts, viewBox=box, role="img", aria_label=about)
 
 
 def colour_of(value: float) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from geoprose.core.errors import TaskError
 from geoprose.evaluation.report.context import NAMES, SHORT
 from geoprose.evaluation.report.figures import PERCENT, show, unit_of_block
 from geoprose.evaluation.report.files import RESULT_NAME, RUN_NAME, SUITE_NAME, read_object
@@ -67,6 +68,28 @@ def suite_context(out_dir: Path) -> dict[str, Any]:
         "num_answers": sum(int(line.block.get("n", 0)) for line in lines),
         "facts": _facts(record),
     }
+
+
+def task_folders(folder: Path, data_root: Path | None) -> list[tuple[Path, Path | None]] | None:
+    """Return the folders of a suite's scored tasks with their data folders; None when the folder is a run's.
+
+    Raises:
+        TaskError: If the folder holds neither a run nor a suite.
+    """
+    if (folder / RESULT_NAME).is_file():
+        return None
+    if not (folder / SUITE_NAME).is_file():
+        raise TaskError(
+            f"{folder} holds neither {RESULT_NAME} nor {SUITE_NAME}. Give a folder that `geoprose evaluate` or "
+            "`geoprose score --out` wrote to."
+        )
+    found = []
+    for name, summary in (read_object(folder / SUITE_NAME).get("tasks") or {}).items():
+        data = summary.get("data") if isinstance(summary, Mapping) else None
+        own = folder / name
+        if own.resolve().is_relative_to(folder.resolve()) and (own / RESULT_NAME).is_file():
+            found.append((own, data_root / str(data) if data_root is not None and data else None))
+    return found
 
 
 def _line(out_dir: Path, name: str, summary: Any) -> TaskLine:
