@@ -53,7 +53,7 @@ def test_pope_by_kind_of_negative() -> None:
     assert table["random"]["accuracy"] == 1.0
     assert table["adversarial"]["accuracy"] == 0.0
     sizes = [item("yes", "no", size_group="small"), item("no", "no", size_group="large")]
-    assert judge("pope", "by-size", *sizes).tables["by_size_group"]["small"]["accuracy"] == 0.0
+    assert judge("pope", "first-word", *sizes).tables["by_size_group"]["small"]["accuracy"] == 0.0
 
 
 def test_lmms_eval_reports_the_yes_of_the_questions() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from geoprose.evaluation.metrics.base import Item, Judged, Judgement
 from geoprose.evaluation.metrics.grouped import macro_mean, micro_mean
-from geoprose.evaluation.metrics.normalise import normalise_answer
+from geoprose.evaluation.metrics.normalise_published import find_normaliser
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ TYPE_NAMES = {"comp": "comparison", "rural/urban": "rural_urban", "rural-urban":
 """Published spellings of question types, and ours."""
 MOA_TYPES = ("presence", "comparison", "rural_urban")
 """Types in the mean accuracy of GeoChat, LHRS-Bot and VHM; counts and areas are left out of it."""
+_normalise = find_normaliser("geoprose")
 _NUMBER = re.compile(r"(\d+(?:,\d{3})*)\s*(m2|m\^2|square meters?|square metres?|sqm)?")
 
 
@@ -36,12 +38,13 @@ def bucket_of(number: int, unit: str = "") -> str:
     return f"more than {low}{unit}"
 
 
+@lru_cache(maxsize=8192)
 def bucket_answer(text: str) -> str:
     """Return the answer class of a text: its bucket when it is a number or an area, else the normalised text.
 
     A text that names a bucket ("between 10 and 100") stays as it is.
     """
-    answer = normalise_answer(text)
+    answer = _normalise(text)
     found = _NUMBER.fullmatch(answer)
     if found is None:
         return answer
@@ -64,9 +67,9 @@ class RsvqaBuckets:
 
 
 def _judge(item: Item) -> Judgement:
-    answer, exact = bucket_answer(item.prediction), normalise_answer(item.prediction)
+    answer, exact = bucket_answer(item.prediction), _normalise(item.prediction)
     truths = [bucket_answer(reference) for reference in item.references]
-    is_exact = bool(exact) and exact in {normalise_answer(reference) for reference in item.references}
+    is_exact = bool(exact) and exact in {_normalise(reference) for reference in item.references}
     is_correct = bool(answer) and answer in truths
     is_parsed = bool(answer) and (is_correct or not item.choices or exact in item.choices or exact[:1].isdigit())
     truth = truths[0] if truths else ""

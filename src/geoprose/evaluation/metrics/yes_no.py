@@ -80,6 +80,8 @@ RULES: dict[str, Callable[[str], str]] = {
 }
 """Ways to read a yes/no answer; each gives "yes", "no" or nothing."""
 YesRatioOf = Literal["predictions", "references"]
+SPLITS = ("negatives", "size_group", "category")
+"""Kind of the absent object (POPE), size of the object asked for, published sub-category."""
 
 
 class YesNo:
@@ -87,7 +89,7 @@ class YesNo:
 
     Args:
         rule: How an answer is read (``RULES``).
-        split_by: Key of the meta by which everything is reported again: ``"negatives"`` for POPE, ``"category"``.
+        split_by: Keys of the meta by which everything is reported again, where the samples have them.
         yes_ratio_of: Whose "yes" are counted: those of the predictions; ``"references"`` reproduces lmms-eval, whose
             ratio is a property of the questions and the same for every system.
     """
@@ -97,7 +99,7 @@ class YesNo:
     is_itemwise = False
 
     def __init__(
-        self, *, rule: str = "first_word", split_by: str = "negatives", yes_ratio_of: YesRatioOf = "predictions"
+        self, *, rule: str = "first_word", split_by: Sequence[str] = SPLITS, yes_ratio_of: YesRatioOf = "predictions"
     ) -> None:
         self._read = find_rule(rule)
         self._split_by, self._yes_ratio_of = split_by, yes_ratio_of
@@ -106,12 +108,12 @@ class YesNo:
         """Judge the items, then count yes and no over the whole set and each split."""
         judgements = tuple(judge_yes_no(item, self._read) for item in items)
         tables: dict[str, JsonValue] = {}
-        means = group_means(items, judgements, self._split_by)
-        if means:
-            tables[f"by_{self._split_by}"] = {
-                name: dict(self._figures([judgements[place] for place in places]))
-                for name, places in sorted(places_by_group(items, self._split_by).items())
-            }
+        for key in self._split_by:
+            if group_means(items, judgements, key):
+                tables[f"by_{key}"] = {
+                    name: dict(self._figures([judgements[place] for place in places]))
+                    for name, places in sorted(places_by_group(items, key).items())
+                }
         figures = self._figures(judgements)
         # The report has n and accuracy of the whole set already.
         return Judged(judgements, {key: figures[key] for key in figures if key not in ("n", "accuracy")}, tables)
