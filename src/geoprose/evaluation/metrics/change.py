@@ -91,7 +91,7 @@ def figures(counts: Counts) -> dict[str, float]:
     """Return precision, recall, F1 and IoU of the change class, OA and kappa; 0 where there is nothing to divide by."""
     named: tuple[Score, ...] = ("precision", "recall", "f1", "iou", "oa")
     parts = {name: _ratio(counts, name) for name in named}
-    values = {name: top / bottom if bottom else 0.0 for name, (top, bottom) in parts.items()}
+    values: dict[str, float] = {name: top / bottom if bottom else 0.0 for name, (top, bottom) in parts.items()}
     return {**values, "kappa": kappa(counts)}
 
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
 MASK_FORMATS = ("PNG", "TIFF", "BMP", "GIF")
 MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif")
 """Formats without loss: the edges of a JPEG mask are not the mask's."""
@@ -74,10 +72,10 @@ def read_mask_file(path: Path) -> Mask:
     except (UnidentifiedImageError, OSError) as error:
         kinds = ", ".join(MASK_FORMATS)
         raise DataError(f"The mask {path.name} cannot be read as {kinds}: {error}. Save it again as PNG.") from error
-    mask: NDArray[np.bool_] = values != 0
-    if mask.ndim == 3:
-        mask = mask[..., :3].any(axis=2)
-    return np.ascontiguousarray(mask)  # type: ignore[return-value]  # two axes are left
+    if values.ndim == 3:
+        values = values[..., :3].max(axis=2)
+    mask: Mask = np.not_equal(values, 0)
+    return mask
 
 
 def rasterise(outlines: Sequence[Sequence[float]], size_px: tuple[int, int]) -> Mask:

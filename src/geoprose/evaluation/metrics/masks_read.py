@@ -97,8 +97,8 @@ def find_outlines(text: str, codec_name: str, geometry: Geometry) -> list[tuple[
     """
     codec = get_codec(codec_name)
     frame = make_frame(codec.frame, geometry)
-    is_pixels = codec.scale is None
-    unit_x, unit_y = (1.0, 1.0) if is_pixels else (frame.width_px / codec.scale, frame.height_px / codec.scale)
+    scale = codec.scale
+    unit_x, unit_y = (1.0, 1.0) if scale is None else (frame.width_px / scale, frame.height_px / scale)
     outlines = []
     for ring in _rings(text[:MAX_TEXT]):
         points = [frame.to_chip(x * unit_x, y * unit_y) for x, y in zip(ring[0::2], ring[1::2], strict=True)]

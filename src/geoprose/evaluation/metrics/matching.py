@@ -144,7 +144,7 @@ def mean_iou(table_PR: NDArray[np.float64], rule: Rule, matching: Matching | Non
     if table_PR.size == 0:
         return float(table_PR.shape == (0, 0))
     if _is_one_value(table_PR, rule):
-        return float(_one_value(table_PR, rule))
+        return _one_value(table_PR, rule)
     return sum((matching or matching_of(table_PR, rule)).ious) / table_PR.shape[1]
 
 
@@ -153,5 +153,5 @@ def _is_one_value(table_PR: NDArray[np.float64], rule: Rule) -> bool:
 
 
 def _one_value(table_PR: NDArray[np.float64], rule: Rule) -> float:
-    value: float = table_PR.max() if rule == "any" else table_PR[0, 0]
-    return value
+    value = table_PR.max() if rule == "any" else table_PR[0, 0]
+    return float(value)
