@@ -16,10 +16,14 @@ from geoprose.data.world.pairs import two_tile
 from geoprose.data.world.questions import RULES
 from geoprose.data.world.tiles import GRID, Tile, TileFacts, facts_of
 from geoprose.data.world.wording import QUESTIONS
+from geoprose.evaluation.baselines.colour_labels import colour_labels
 from geoprose.evaluation.baselines.composition import colour_baseline, colour_features, fit_ridge
 from geoprose.evaluation.baselines.majority import majority_answers
+from geoprose.evaluation.baselines.plan import planned_baselines
 from geoprose.evaluation.baselines.shuffled import derangement, shuffled_images
 from geoprose.evaluation.baselines.symbolic import Thresholds, answer_symbolically, predicted_facts, true_cells
+from geoprose.evaluation.run_samples import read_sample_set
+from tests.fixtures.questions import colour_task, write_colours
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -159,3 +163,46 @@ def test_colour_features_by_hand(tmp_path: Path) -> None:
 def test_symbolic_baselines_need_the_cells(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="cell_composition"):
         colour_baseline().answers([_sample("1", "Any ice?", "no")], [], tmp_path)
+
+
+def test_the_majority_box_is_the_median_of_the_training_boxes_as_shares() -> None:
+    def boxed(identifier: str, boxes: list[list[float]], size: list[int]) -> Sample:
+        meta = {"boxes": boxes, "size_px": size}
+        turns = (Message("user", "<image>\nWhere?"), Message("assistant", identifier))
+        return Sample(identifier, ("a.png",), turns, "grounding", meta=meta)
+
+    train = [
+        boxed("1", [[0, 0, 10, 10]], [100, 100]),
+        boxed("2", [[20, 20, 60, 40]], [200, 100]),
+        boxed("3", [[30, 50, 90, 50, 90, 70, 30, 70]], [100, 100]),  # four corners
+    ]
+    # shares: x 0, .1, .3 and .1, .3, .9; y 0, .2, .5 and .1, .4, .7
+    assert majority_answers(train, [boxed("4", [[1, 1, 2, 2]], [1000, 1000])]) == ["[100 200 300 400]"]
+    assert majority_answers(train, [boxed("4", [[1, 1, 2, 2]], [1000, 1000])], box_codec="unit") != [
+        "[100 200 300 400]"
+    ]
+
+
+def test_nearest_colours_name_the_label_of_the_question_asked(tmp_path: Path) -> None:
+    data = write_colours(tmp_path / "data")
+    task = colour_task()
+    samples = read_sample_set(task, data, None)
+    answers = colour_labels(task, samples.train, samples.asked, data)
+    assert answers == [sample.messages[1].text for sample in samples.asked]  # the colours give both answers away
+    free = colour_task(types={name: spec.model_copy(update={"is_closed": False}) for name, spec in task.types.items()})
+    assert colour_labels(free, samples.train, samples.asked, data) == majority_answers(samples.train, samples.asked)
+
+
+def test_a_baseline_that_cannot_be_computed_is_left_out_with_the_reason(tmp_path: Path) -> None:
+    samples = read_sample_set(colour_task(), write_colours(tmp_path / "data"), None)
+    task = colour_task(baselines=("shuffled", "majority", "colour", "probe", "blind"))
+    names, left_out = planned_baselines(task, samples.asked, samples.train)
+    assert names == ["shuffled", "majority", "colour"]
+    assert left_out == {"probe": "the data has no training cells"}
+    one_picture = [sample for sample in samples.asked if sample.images == samples.asked[0].images]
+    names, left_out = planned_baselines(task, one_picture, ())
+    assert names == []
+    assert left_out["shuffled"] == "the data has only 1 pictures to exchange"
+    assert left_out["majority"] == "the data has no training samples"
+    ranked = task.model_copy(update={"answering": "retrieval"})
+    assert planned_baselines(ranked, samples.asked, samples.train)[0] == []
