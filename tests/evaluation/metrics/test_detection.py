@@ -127,9 +127,17 @@ def test_a_box_without_label_takes_the_only_class_of_the_picture() -> None:
     assert (_mean(judged), judged.corpus["num_of_unknown_class"]) == (0.0, 1.0)
 
 
+def test_inventing_objects_of_an_absent_class_costs() -> None:
+    """One question per picture and class; the second picture has no ship, and the boxes carry no label."""
+    found = _item("a", [(SHIP, "", None)], [(SHIP, "ship")], phrase="ship")
+    invented = _item("b", [(FAR, "", None)], [], phrase="ship")
+    assert _mean(Detection().judge([found, _item("b", [], [], phrase="ship")])) == 1.0
+    assert _mean(Detection().judge([found, invented])) == pytest.approx(0.5)
+
+
 def test_no_references_is_said() -> None:
     judged = Detection().judge([_item("a", [(SHIP, "ship", None)], [])])
-    assert "no item has a reference box" in judged.unavailable["mAP@0.5"]
+    assert "no item has a reference box" in judged.unavailable["score"]
     assert "no reference boxes" in CocoDetection().judge([_item("a", [], [])]).unavailable["coco_*"]
 
 

@@ -156,6 +156,15 @@ def test_a_file_as_answer_stays_in_the_data_folder(tmp_path: Path) -> None:
     assert "3 x 3 px and the reference 20 x 10" in problems["small.png"]
 
 
+def test_one_class_of_a_map_of_classes(tmp_path: Path) -> None:
+    """SAMRS: 255 is background, and class 0 is a class."""
+    classes = np.full((10, 20), 255, dtype=np.uint8)
+    classes[2:8, 2:8] = 0
+    Image.fromarray(classes).save(tmp_path / "classes.png")
+    whole = read_masks(_item("[100 200 400 800]", root=tmp_path, mask="classes.png", mask_value=0))
+    assert whole.counts.iou == 1.0
+
+
 def test_absent_references_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="has no reference mask"):
         read_masks(_item("[]"))

@@ -37,6 +37,7 @@ class BoxPair:
         reference: Boxes of the reference.
         is_difficult: Per reference, whether detection scoring must ignore it.
         size_px: Width and height of the picture.
+        phrase: What was asked for; empty when the sample does not say.
         problems: ``(kind, message)`` of everything that could not be read, or was read with a reservation.
     """
 
@@ -45,6 +46,7 @@ class BoxPair:
     reference: tuple[Outline, ...]
     is_difficult: tuple[bool, ...]
     size_px: tuple[int, int]
+    phrase: str
     problems: tuple[tuple[str, str], ...]
 
 
@@ -69,7 +71,8 @@ def read_pair(item: Item, reading: Reading = "codec") -> BoxPair:
     noted = [(f"prediction: {problem.kind}", problem.message) for problem in problems]
     reference, more = _reference(item, size)
     difficult = _flags(item, len(reference))
-    return BoxPair(item.id, tuple(predicted), tuple(reference), difficult, size, (*noted, *bad_scores, *more))
+    phrase = str(item.meta.get("phrase", ""))
+    return BoxPair(item.id, tuple(predicted), tuple(reference), difficult, size, phrase, (*noted, *bad_scores, *more))
 
 
 def problem_table(pairs: Iterable[BoxPair]) -> dict[str, JsonValue]:

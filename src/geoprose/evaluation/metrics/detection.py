@@ -13,6 +13,7 @@ from geoprose.evaluation.metrics.detection_matching import MatchRule, Ranked, ma
 from geoprose.evaluation.metrics.iou import IouKind, Outline, iou_table
 from geoprose.evaluation.metrics.jackknife import block_of, jackknife_scores
 from geoprose.evaluation.metrics.normalise import normalise_answer
+from geoprose.evaluation.metrics.unavailable import SCORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -87,7 +88,7 @@ class Detection:
             "ranking": describe_ranking(pairs),
             "problems": problem_table(pairs),
         }
-        why = {} if per_class or not items else {self.name: "no item has a reference box that is not difficult"}
+        why = {} if per_class or not items else {SCORE: "no item has a reference box that is not difficult"}
         return Judged(judgements, _pooled(by_threshold[0]) if items else {}, tables, why)
 
     def _match(self, scenes: dict[str, dict[int, Scene]], threshold: float, pairs: Sequence[BoxPair]) -> Found:
@@ -121,14 +122,14 @@ class Detection:
 def split_by_class(pairs: Sequence[BoxPair]) -> dict[str, dict[int, Scene]]:
     """Return the boxes by class and item.
 
-    A predicted box without a label takes the class of the references where the item has only one; else it stays without
-    a class and counts as wrong.
+    A predicted box without a label takes the class of the references where the item has only one, else the phrase that
+    was asked for; without either it stays without a class and counts as wrong.
     """
     has_labels = any(box.label for pair in pairs for box in pair.reference)
     scenes: dict[str, dict[int, Scene]] = defaultdict(dict)
     for place, pair in enumerate(pairs):
         labels = [normalise_answer(box.label) if has_labels else ONE_CLASS for box in pair.reference]
-        only = labels[0] if len(set(labels)) == 1 else ""
+        only = labels[0] if len(set(labels)) == 1 else normalise_answer(pair.phrase)
         for label, box, flag in zip(labels, pair.reference, pair.is_difficult, strict=True):
             scene = scenes[label].setdefault(place, Scene([], [], []))
             scene.reference.append(box)

@@ -53,8 +53,12 @@ def count_pixels(predicted_HW: Mask, reference_HW: Mask) -> Counts:
     return Counts(both, predicted - both, reference - both, reference_HW.size - predicted - reference + both)
 
 
-def read_mask_file(path: Path) -> Mask:
+def read_mask_file(path: Path, value: int | None = None) -> Mask:
     """Read a mask picture: 0 is background, anything else is the object.
+
+    Args:
+        path: The picture.
+        value: The value of the object's pixels, in a map of classes; None for "anything but 0".
 
     Raises:
         DataError: If the file is missing, not a picture without loss, or too large.
@@ -74,7 +78,7 @@ def read_mask_file(path: Path) -> Mask:
         raise DataError(f"The mask {path.name} cannot be read as {kinds}: {error}. Save it again as PNG.") from error
     if values.ndim == 3:
         values = values[..., :3].max(axis=2)
-    mask: Mask = np.not_equal(values, 0)
+    mask: Mask = np.not_equal(values, 0) if value is None else np.equal(values, value)
     return mask
 
 

@@ -168,7 +168,8 @@ def _reference_mask(item: Item) -> Mask:
     path, polygons = item.meta.get("mask"), item.meta.get("polygons")
     try:
         if isinstance(path, str):
-            return read_mask_file(_inside(item.root, path))
+            value = item.meta.get("mask_value")
+            return read_mask_file(_inside(item.root, path), value if isinstance(value, int) else None)
         if isinstance(polygons, list) and item.size_px:
             rings = _nested(polygons)
             if len(rings) != len(polygons):
