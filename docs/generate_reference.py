@@ -192,12 +192,17 @@ def _cell(text: str) -> str:
 
 def pages() -> dict[str, str]:
     """Return every generated page by its file name."""
-    return {"cli.md": render_cli(), "systems.md": _systems_page(), **render_specs()}
+    return {
+        "cli.md": render_cli(),
+        "systems.md": _page_of("systems"),
+        "protocols.md": _page_of("protocols"),
+        **render_specs(),
+    }
 
 
-def _systems_page() -> str:
+def _page_of(what: str) -> str:
     # Why by path: mkdocs loads this hook as a file, not as a module of a package.
-    page: str = runpy.run_path(str(Path(__file__).parent / "generate_systems.py"))["render_systems"]()
+    page: str = runpy.run_path(str(Path(__file__).parent / f"generate_{what}.py"))[f"render_{what}"]()
     return page
 
 
