@@ -19,7 +19,7 @@ from geoprose.evaluation.metrics.iou import (
     iou_table,
     outline_of,
     overlap_tables,
-    polygon,
+    polygons,
     union_iou,
 )
 
@@ -52,7 +52,7 @@ def test_rotated_boxes() -> None:
 def test_corners_in_a_crossing_order_become_their_hull() -> None:
     crossed = Outline((0, 0, 2, 2), (0, 0, 2, 2, 2, 0, 0, 2))
     assert area(crossed) == pytest.approx(4.0)
-    assert polygon(crossed).is_valid
+    assert polygons([crossed])[0].is_valid
 
 
 @settings(max_examples=60, deadline=None)

@@ -9,7 +9,7 @@ right for inclusive integer pixels, inflates IoU on a 0..100 grid, and makes ran
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -113,18 +113,25 @@ def overlap_tables(
 def area(box: Outline) -> float:
     """Return the area of an outline, square pixels."""
     if box.corners:
-        return float(polygon(box).area)
+        return float(polygons([box])[0].area)
     return max(box.flat[2] - box.flat[0], 0.0) * max(box.flat[3] - box.flat[1], 0.0)
 
 
-def polygon(box: Outline) -> Any:
-    """Return an outline as a shapely polygon; corners that cross each other are replaced by their hull."""
+def corners_of(box: Outline) -> tuple[float, ...]:
+    """Return ``x1, y1 .. x4, y4`` around an outline."""
+    x_min, y_min, x_max, y_max = box.flat
+    return box.corners or (x_min, y_min, x_max, y_min, x_max, y_max, x_min, y_max)
+
+
+def polygons(boxes: Sequence[Outline]) -> NDArray[np.object_]:
+    """Return outlines as shapely polygons; corners that cross each other are replaced by their hull."""
     import shapely
 
-    if box.corners is None:
-        return shapely.box(*box.flat)
-    shape = shapely.Polygon(np.reshape(box.corners, (-1, 2)))
-    return shape if shape.is_valid else shape.convex_hull
+    rings = [corners_of(box) for box in boxes]
+    shapes_N: NDArray[np.object_] = shapely.polygons(np.array(rings, dtype=np.float64).reshape(len(rings), 4, 2))
+    is_crossed_N = ~shapely.is_valid(shapes_N)
+    shapes_N[is_crossed_N] = shapely.convex_hull(shapes_N[is_crossed_N])
+    return shapes_N
 
 
 def union_iou(predicted: Sequence[Outline], reference: Sequence[Outline]) -> float:
@@ -133,8 +140,7 @@ def union_iou(predicted: Sequence[Outline], reference: Sequence[Outline]) -> flo
 
     if not predicted or not reference:
         return 0.0
-    covered = shapely.union_all([polygon(box) for box in predicted])
-    wanted = shapely.union_all([polygon(box) for box in reference])
+    covered, wanted = shapely.union_all(polygons(predicted)), shapely.union_all(polygons(reference))
     union = covered.union(wanted).area
     return float(covered.intersection(wanted).area / union) if union > 0 else 0.0
 
@@ -162,7 +168,7 @@ def _polygon_tables(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     import shapely
 
-    first_P, second_R = np.array([polygon(box) for box in predicted]), np.array([polygon(box) for box in reference])
+    first_P, second_R = polygons(predicted), polygons(reference)
     intersection_PR = np.zeros((len(first_P), len(second_R)))
     # Clipping is slow, so only pairs whose hulls meet are clipped.
     bounds_P4, bounds_R4 = shapely.bounds(first_P), shapely.bounds(second_R)

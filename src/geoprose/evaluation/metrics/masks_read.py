@@ -10,7 +10,7 @@ from geoprose.answers.codecs import get_codec, read_boxes
 from geoprose.answers.frames import make_frame
 from geoprose.answers.grammar import NUMBER
 from geoprose.core.errors import DataError, TaskError
-from geoprose.evaluation.metrics.iou import outline_of
+from geoprose.evaluation.metrics.iou import corners_of, outline_of
 from geoprose.evaluation.metrics.masks import (
     MASK_SUFFIXES,
     MAX_PIXELS,
@@ -145,8 +145,7 @@ def _predicted_mask(item: Item, size_px: tuple[int, int]) -> tuple[str, Mask | N
     outlines = find_outlines(text, item.codec, geometry)
     if outlines:
         return "outline", rasterise(outlines, size_px)
-    flats = [outline_of(box) for box in read_boxes(text, item.codec, geometry)[0]]
-    corners = [box.corners or _corners(*box.flat) for box in flats]
+    corners = [corners_of(outline_of(box)) for box in read_boxes(text, item.codec, geometry)[0]]
     return ("box", rasterise(corners, size_px)) if corners else ("", None)
 
 
@@ -191,7 +190,3 @@ def _inside(root: Path | None, name: str) -> Path:
     if not path.is_relative_to(root.resolve()):
         raise DataError(f"the mask {name} lies outside the data folder")
     return path
-
-
-def _corners(x_min: float, y_min: float, x_max: float, y_max: float) -> tuple[float, ...]:
-    return x_min, y_min, x_max, y_min, x_max, y_max, x_min, y_max
