@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 from geoprose.data.readers.registry import build_reader
+from geoprose.evaluation.predictions import to_predictions
 from geoprose.evaluation.protocols import list_protocols
+from geoprose.evaluation.scoring import Scorer
 from geoprose.evaluation.suite import list_suites, load_suite
 from geoprose.evaluation.tasks import TASKS_DIR, list_tasks, load_task
 from tests.fixtures import layouts
@@ -92,6 +95,24 @@ def test_samples_have_the_types_that_the_task_scores(name: str, tmp_path: Path) 
     samples = list(build_reader(task.reader.type, task.reader.options).read(MINIATURES[name](tmp_path), task.split))
     assert samples
     assert {sample.task for sample in samples} <= set(task.types) or task.other is not None
+
+
+@pytest.mark.parametrize("name", MINIATURES)
+def test_the_right_answer_scores_one(name: str, tmp_path: Path) -> None:
+    task = load_task(name)
+    if any(spec.protocol in ("segmentation", "change-detection") for spec in task.types.values()):
+        pytest.skip("the right answer is a mask and no text")
+    root = MINIATURES[name](tmp_path)
+    samples = list(build_reader(task.reader.type, task.reader.options).read(root, task.split))
+    texts = [sample.messages[-1].text for sample in samples]
+    if task.answering == "retrieval":
+        texts = [json.dumps(sample.meta["answers"]) for sample in samples]
+    scorer = Scorer(task, samples, (), root=root)
+    scored = scorer.judge(to_predictions(samples, texts, "system", [("hash",)] * len(samples)))
+    for kind, block in scorer.report(scored)["by_type"].items():
+        assert block["parse_failure_rate"] == 0.0, kind
+        if block["accuracy"] is not None:
+            assert block["accuracy"] == 1.0, kind
 
 
 @pytest.mark.parametrize("name", list_suites())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from geoprose.core.errors import ConfigError
 from geoprose.data.readers import pope
-from geoprose.data.readers.files import inside, read_jsonl
+from geoprose.data.readers.files import inside, numbers, pixels, read_jsonl
 from geoprose.data.readers.levir import change_sample
 from geoprose.data.readers.masks import mask_values
 from geoprose.data.readers.object_reader import ObjectQuestion, ObjectReader, object_questions
@@ -102,8 +102,7 @@ class AnnotationsReader(ObjectReader):
         boxes = items(row.content.get("boxes") or [], row.where, "boxes")
         if not boxes:
             return
-        size = row.picture.meta.get("size_px")
-        known = (int(str(size[0])), int(str(size[1]))) if isinstance(size, list) else None
+        known = pixels(row.content.get("width"), row.content.get("height"))
         things = [_thing(mapping(box, row.where, "box"), row.where) for box in boxes]
         renamed = tuple(replace(thing, label=self.label_names.get(thing.label, thing.label)) for thing in things)
         yield ObjectPicture(row.picture, renamed, known or picture_size(root / row.picture.images[0]))
@@ -134,9 +133,9 @@ class AnnotationsReader(ObjectReader):
 
 def _facts(content: Mapping[str, Any], root: Path) -> dict[str, JsonValue]:
     facts: dict[str, JsonValue] = {"domain": root.name}
-    width, height = content.get("width"), content.get("height")
-    if isinstance(width, int) and isinstance(height, int):
-        facts["size_px"] = [width, height]
+    size = pixels(content.get("width"), content.get("height"))
+    if size:
+        facts["size_px"] = json_list(size)
     gsd = content.get("gsd", content.get("res"))
     metres = re.fullmatch(r"(\d*\.?\d+)m?", str(gsd))
     if metres:
@@ -173,12 +172,12 @@ def _questions(row: _Row) -> Iterator[Sample]:
 
 
 def _thing(box: Mapping[str, Any], where: str) -> Thing:
-    outline = box.get("poly")
-    numbers = outline if isinstance(outline, list) and len(outline) == 8 else items(box.get("bbox"), where, "bbox")
-    if len(numbers) not in (4, 8) or not all(isinstance(number, int | float) for number in numbers):
+    outline = numbers(box.get("poly") or [], where, "poly")
+    # Why not any outline: a reference box has four corners; one with more is asked about by its upright box.
+    corners = outline if len(outline) == 8 else numbers(box.get("bbox"), where, "bbox")
+    if len(corners) not in (4, 8):
         fail(where, "a box has neither bbox with four numbers nor poly with eight")
-    label = text(box.get("label"), where, "label")
-    return Thing(tuple(float(number) for number in numbers), label, bool(box.get("difficult")))
+    return Thing(corners, text(box.get("label"), where, "label"), bool(box.get("difficult")))
 
 
 def _change(row: _Row, root: Path, what: str) -> Iterator[Sample]:

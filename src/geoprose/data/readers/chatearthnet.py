@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from geoprose.core.errors import ConfigError
 from geoprose.data.readers.files import first_present, inside, join, read_entries
 from geoprose.data.readers.picture import Picture
-from geoprose.data.records import fail, text
+from geoprose.data.records import fail, strings, text
 from geoprose.data.scene_captions import CAPTION_QUESTION
 
 if TYPE_CHECKING:
@@ -50,7 +50,10 @@ class ChatEarthNetReader:
             where = f"{name}, entry {number}"
             image = inside(entry.get("image", entry.get("image_id", entry.get("image_name"))), where, "image")
             written = entry.get("caption")
-            caption = " ".join(written) if isinstance(written, list) else text(written, where, "caption")
+            parts = (
+                strings(written, where, "caption") if isinstance(written, list) else [text(written, where, "caption")]
+            )
+            caption = " ".join(parts)
             if not caption.strip():
                 fail(where, "has an empty caption")
             picture = Picture(f"{number}-{image}", (join(folder, image),), split, facts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from geoprose.data.readers.files import inside, join, read_json
+from geoprose.data.readers.files import identifier, inside, join, numbers, pixels, read_json
 from geoprose.data.readers.object_reader import ObjectQuestion, ObjectReader
 from geoprose.data.readers.objects import ObjectPicture, Thing
 from geoprose.data.readers.picture import Picture
@@ -13,7 +13,7 @@ from geoprose.data.readers.pictures import picture_size
 from geoprose.data.records import fail, items, mapping, text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 
@@ -53,19 +53,20 @@ class CocoDetectionReader(ObjectReader):
         """Yield the pictures in the order of the file; crowds count as difficult."""
         name = self.annotations.format(split=split)
         document = mapping(read_json(root, name, self.layout), name, "the document")
-        names = {row["id"]: text(row["name"], name, "category") for row in _rows(document, "categories", name)}
-        things: dict[Any, list[Thing]] = defaultdict(list)
+        categories = _rows(document, "categories", name)
+        names = {identifier(row.get("id"), name): text(row.get("name"), name, "category") for row in categories}
+        things: dict[int | str, list[Thing]] = defaultdict(list)
         for row in _rows(document, "annotations", name):
-            things[row["image_id"]].append(_thing(row, names, name))
+            things[identifier(row.get("image_id"), name, "image_id")].append(_thing(row, names, name))
         folder = self.images.format(split=split)
         known = set()
         for row in _rows(document, "images", name):
-            known.add(row["id"])
+            image_id = identifier(row.get("id"), name)
+            known.add(image_id)
             path = join(folder, inside(row.get("file_name"), name))
-            given = row.get("width"), row.get("height")
-            size = given if isinstance(given[0], int) and isinstance(given[1], int) else picture_size(root / path)
-            picture = Picture(str(row["id"]), (path,), split, {"domain": root.name})
-            yield ObjectPicture(picture, tuple(things[row["id"]]), (int(size[0] or 0), int(size[1] or 0)))
+            size = pixels(row.get("width"), row.get("height")) or picture_size(root / path)
+            picture = Picture(str(image_id), (path,), split, {"domain": root.name})
+            yield ObjectPicture(picture, tuple(things.get(image_id, ())), size)
         if strays := set(things) - known:
             fail(
                 name,
@@ -73,21 +74,17 @@ class CocoDetectionReader(ObjectReader):
             )
 
 
-def _thing(row: dict[str, Any], names: dict[Any, str], where: str) -> Thing:
-    numbers = items(row.get("bbox"), where, "bbox")
-    if len(numbers) != 4 or not all(isinstance(number, int | float) for number in numbers):
-        fail(where, f"annotation {row.get('id')} has no bbox of four numbers")
-    if row.get("category_id") not in names:
-        fail(where, f"annotation {row.get('id')} has category {row.get('category_id')}, which is not listed")
-    left, top, width, height = (float(number) for number in numbers)
+def _thing(row: dict[str, Any], names: Mapping[int | str, str], where: str) -> Thing:
+    box = numbers(row.get("bbox"), where, "bbox")
+    if len(box) != 4:
+        fail(where, f"annotation {row.get('id')} has no bbox of four numbers: left, top, width and height")
+    category = identifier(row.get("category_id"), where, "category_id")
+    if category not in names:
+        fail(where, f"annotation {row.get('id')} has category {category}, which is not listed")
+    left, top, width, height = box
     is_difficult = bool(row.get("iscrowd") or row.get("difficult"))
-    return Thing((left, top, left + width, top + height), names[row["category_id"]], is_difficult)
+    return Thing((left, top, left + width, top + height), names[category], is_difficult)
 
 
 def _rows(document: dict[str, Any], key: str, where: str) -> list[dict[str, Any]]:
-    rows = [mapping(row, where, key) for row in items(document.get(key), where, key)]
-    needed = {"images": ("id",), "categories": ("id", "name"), "annotations": ("image_id",)}[key]
-    for row in rows:
-        if missing := [name for name in needed if name not in row]:
-            fail(where, f"an entry of {key} lacks {', '.join(missing)}")
-    return rows
+    return [mapping(row, where, key) for row in items(document.get(key), where, key)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -126,9 +126,33 @@ def first_present(root: Path, candidates: Sequence[str], layout: str) -> str:
     fail_missing(root, " or ".join(candidates), layout)
 
 
-def canonical(value: Any) -> str:
-    """Return compact JSON with sorted keys, to compare values by content."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+def identifier(value: Any, where: str, key: str = "id") -> int | str:
+    """Return an identifier: text or a whole number.
+
+    Raises:
+        DataError: If it is anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        fail(where, f"{key} must be text or a whole number, found {type(value).__name__}")
+    return value
+
+
+def numbers(value: Any, where: str, key: str) -> tuple[float, ...]:
+    """Return a list of finite numbers.
+
+    Raises:
+        DataError: If it is no list, or an entry is no finite number.
+    """
+    found = items(value, where, key)
+    if not all(isinstance(one, int | float) and not isinstance(one, bool) and math.isfinite(one) for one in found):
+        fail(where, f"{key} must be a list of finite numbers")
+    return tuple(float(one) for one in found)
+
+
+def pixels(width: Any, height: Any) -> tuple[int, int] | None:
+    """Return a picture's size where both are whole numbers above 0, else None: the header then says it."""
+    sides = [side for side in (width, height) if isinstance(side, int) and not isinstance(side, bool) and side > 0]
+    return (sides[0], sides[1]) if len(sides) == 2 else None
 
 
 def _read_text(root: Path, name: str, layout: str, limit: int) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from geoprose.answers.codecs import parse_answer
 from geoprose.answers.corners import box_corners
 from geoprose.core.errors import ConfigError, DataError
-from geoprose.data.readers.files import first_present, inside, join, read_jsonl
+from geoprose.data.readers.files import first_present, inside, join, numbers, read_jsonl
 from geoprose.data.readers.objects import Thing, size_group, spell
 from geoprose.data.readers.picture import Picture, json_list, spellings
 from geoprose.data.readers.pictures import PictureFinder, picture_size
@@ -169,10 +169,10 @@ def _region(picture: Picture, row: dict[str, Any], size: tuple[int, int], where:
 
 
 def _flat(polygon: Any, where: str) -> tuple[float, ...]:
-    points = [items(point, where, "corner") for point in items(polygon, where, "polygon")]
+    points = [numbers(point, where, "corner") for point in items(polygon, where, "polygon")]
     if len(points) != 4 or any(len(point) != 2 for point in points):
         fail(where, "a polygon of ground_truth does not have four corners of two numbers")
-    return tuple(float(number) for point in points for number in point)
+    return tuple(number for point in points for number in point)
 
 
 def _bare(question: str) -> str:

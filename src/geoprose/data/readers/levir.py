@@ -53,7 +53,7 @@ class LevirCcReader:
             flag = entry.get("changeflag")
             images = tuple(join("images", split, date, file) for date in "AB")
             picture = Picture(file.rsplit(".", 1)[0], images, split, {"domain": "LEVIR-CC", "gsd_m": 0.5})
-            is_changed = None if flag is None else bool(int(flag))
+            is_changed = bool(flag) if flag in (0, 1) else None
             yield picture.ask("change_caption", CAPTION_QUESTION, [c for c in captions if c], is_changed=is_changed)
 
 

@@ -174,7 +174,10 @@ def area_of(corners: Corners) -> float:
 
 
 def to_box(thing: Thing) -> Box:
-    """Return the Box of an object; four corners become the rectangle with their centre, mean sides and turn.
+    """Return the Box of an object.
+
+    Four corners drawn by people are no exact rectangle: they become the one with their centre, the mean lengths of
+    opposite sides, and the turn of the longer sides.
 
     Raises:
         DataError: If there are neither 4 nor 8 numbers.
@@ -185,11 +188,12 @@ def to_box(thing: Thing) -> Box:
         return Box(*numbers, label=label)
     if len(numbers) != 8:
         raise DataError(f"A box of {label} has {len(numbers)} numbers; give x1 y1 x2 y2 or four corners.")
-    points = list(zip(numbers[0::2], numbers[1::2], strict=True))
-    centre_x, centre_y = sum(x for x, _ in points) / 4, sum(y for _, y in points) / 4
-    sides = [math.dist(points[i], points[(i + 1) % 4]) for i in range(4)]
-    half_width, half_height = (sides[0] + sides[2]) / 4, (sides[1] + sides[3]) / 4
-    angle = canonical_angle(-math.degrees(math.atan2(points[1][1] - points[0][1], points[1][0] - points[0][0])))
+    (x1, y1), (x2, y2), (x3, y3), (x4, y4) = zip(numbers[0::2], numbers[1::2], strict=True)
+    along, across = ((x2 - x1) + (x3 - x4), (y2 - y1) + (y3 - y4)), ((x3 - x2) + (x4 - x1), (y3 - y2) + (y4 - y1))
+    longer, shorter = sorted((along, across), key=lambda side: -math.hypot(*side))
+    half_width, half_height = math.hypot(*longer) / 4, math.hypot(*shorter) / 4
+    centre_x, centre_y = (x1 + x2 + x3 + x4) / 4, (y1 + y2 + y3 + y4) / 4
+    angle = canonical_angle(-math.degrees(math.atan2(longer[1], longer[0])))
     box = Box(
         centre_x - half_width, centre_y - half_height, centre_x + half_width, centre_y + half_height, angle, label
     )

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from geoprose.core.errors import ConfigError, DataError
 from geoprose.core.registry import unknown_name_message
-from geoprose.data.readers.files import first_present, inside, join, read_entries
+from geoprose.data.readers.files import first_present, identifier, inside, join, read_entries
 from geoprose.data.readers.picture import Picture
-from geoprose.data.records import fail, text
+from geoprose.data.records import fail, items, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -109,7 +109,8 @@ class RsvqaReader:
             if not image.get("active", True):
                 continue
             picture = self._picture(root, image, folders, split)
-            for question_id in image.get("questions_ids") or []:
+            asked_of = items(image.get("questions_ids", []), f"image {picture.id}", "questions_ids")
+            for question_id in asked_of:
                 question = questions.get(question_id)
                 if question.get("active", True):
                     asked += 1
@@ -118,14 +119,15 @@ class RsvqaReader:
         self._report(split, asked)
 
     def _picture(self, root: Path, image: Entry, folders: list[str], split: str) -> Picture:
-        name = image.get("file_name") or _file(root, folders[0], str(image["id"]))
-        paths = tuple(join(folder, inside(name, f"image {image['id']}")) for folder in folders)
+        image_id = str(identifier(image.get("id"), f"images of {split}"))
+        name = image.get("file_name") or _file(root, folders[0], image_id)
+        paths = tuple(join(folder, inside(name, f"image {image_id}")) for folder in folders)
         keys = {key.lower().replace("-", "_"): value for key, value in image.items()}
         facts: dict[str, JsonValue] = {"domain": self.data_set.title, "gsd_m": _metres(keys.get("res_x"))}
         corner = [keys.get("upperleft_map_x"), keys.get("upperleft_map_y")]
         if all(isinstance(value, int | float) for value in corner):
             facts["upperleft_map_xy"] = corner
-        return Picture(str(image["id"]), paths, split, facts)
+        return Picture(image_id, paths, split, facts)
 
     def _report(self, split: str, asked: int) -> None:
         published = self.data_set.counts.get(split, ())
@@ -143,37 +145,40 @@ class _Table:
     """The entries of one of the three files by id, completed from ``all_*.json`` where a split file holds ids alone."""
 
     def __init__(self, root: Path, begin: str, kind: str, layout: str) -> None:
-        self.kind = kind
         self.name = f"{begin}_{kind}.json"
-        self.entries = {
-            entry.get("id", n): entry for n, entry in enumerate(read_entries(root, self.name, layout, kind))
-        }
+        self.entries = _by_id(root, self.name, kind, layout)
         field = kind.removesuffix("s")
         bare = [key for key, entry in self.entries.items() if entry.get("active", True) and field not in entry]
         if bare:
-            everything = {
-                entry.get("id", n): entry
-                for n, entry in enumerate(read_entries(root, f"all_{kind}.json", layout, kind))
-            }
+            everything = _by_id(root, f"all_{kind}.json", kind, layout)
             self.entries.update({key: {**everything.get(key, {}), **self.entries[key]} for key in bare})
 
     def get(self, key: Any) -> Entry:
-        if key not in self.entries:
+        """Return the entry with an id that another file names."""
+        entry = self.entries.get(identifier(key, self.name))
+        if entry is None:
             fail(self.name, f"has no entry {key}, which another file names")
-        return self.entries[key]
+        return entry
 
-    def by_question(self) -> dict[Any, list[Entry]]:
+    def by_question(self) -> dict[int | str, list[Entry]]:
         """Return the active answers of each question; the published specification spells the key in two ways."""
-        grouped: dict[Any, list[Entry]] = defaultdict(list)
+        grouped: dict[int | str, list[Entry]] = defaultdict(list)
         for entry in self.entries.values():
             if entry.get("active", True):
-                grouped[entry.get("question_id", entry.get("quesiton_id"))].append(entry)
+                key = entry.get("question_id", entry.get("quesiton_id"))
+                grouped[identifier(key, self.name, "question_id")].append(entry)
         return grouped
 
 
-def _answer(question: Entry, answers: _Table, by_question: Mapping[Any, list[Entry]], where: str) -> str:
-    ids = question.get("answers_ids")
-    found = [answers.get(key) for key in ids] if ids else by_question.get(question.get("id"), [])
+def _by_id(root: Path, name: str, kind: str, layout: str) -> dict[int | str, Entry]:
+    entries = read_entries(root, name, layout, kind)
+    return {identifier(entry.get("id", number), name): entry for number, entry in enumerate(entries)}
+
+
+def _answer(question: Entry, answers: _Table, by_question: Mapping[int | str, list[Entry]], where: str) -> str:
+    ids = items(question.get("answers_ids") or [], where, "answers_ids")
+    own = identifier(question.get("id"), where)
+    found = [answers.get(key) for key in ids] if ids else by_question.get(own, [])
     active = [entry for entry in found if entry.get("active", True)]
     if not active:
         fail(where, "has no active answer")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from geoprose.answers.codecs import parse_answer
 from geoprose.core.errors import ConfigError
 from geoprose.data.readers.base import fail_missing
-from geoprose.data.readers.files import inside, join, read_entries, read_json
+from geoprose.data.readers.files import inside, join, numbers, read_entries, read_json
 from geoprose.data.readers.objects import Thing, object_words, size_group, spell
 from geoprose.data.readers.picture import Picture, json_list
 from geoprose.data.readers.pictures import picture_size
@@ -103,7 +103,7 @@ class VrsbenchReader:
             if len(boxes) != 1:
                 fail(where, f"ground_truth {written!r} is not one box {{<x1><y1><x2><y2>}}")
             return boxes[0].x_min, boxes[0].y_min, boxes[0].x_max, boxes[0].y_max
-        corners = [float(number) for number in items(entry.get("obj_corner"), where, "obj_corner")]
+        corners = numbers(entry.get("obj_corner"), where, "obj_corner")
         if len(corners) != 8:
             fail(where, "obj_corner does not hold 8 numbers")
         xs, ys = [x * size[0] for x in corners[0::2]], [y * size[1] for y in corners[1::2]]
@@ -121,10 +121,12 @@ class VrsbenchReader:
             if self.what == "caption":
                 yield name, {**base, "ground_truth": record.get("caption")}
             elif self.what == "qa":
-                pairs = items(record.get("qa_pairs", []), name, "qa_pairs")
-                yield from ((name, {**base, **pair, "ground_truth": pair.get("answer")}) for pair in pairs)
+                for value in items(record.get("qa_pairs", []), name, "qa_pairs"):
+                    pair = mapping(value, name, "question")
+                    yield name, {**base, **pair, "ground_truth": pair.get("answer")}
             else:
-                for thing in items(record.get("objects", []), name, "objects"):
+                for value in items(record.get("objects", []), name, "objects"):
+                    thing = mapping(value, name, "object")
                     renamed = {"question": thing.get("referring_sentence"), "unique": thing.get("is_unique")}
                     yield name, {**base, **thing, **renamed, "size_group": thing.get("obj_size")}
 
