@@ -64,6 +64,15 @@ def test_equal_scores_do_not_win() -> None:
     assert judge("retrieval", "own-expected", blind).corpus["queries_with_ties"] == 1
 
 
+def test_the_last_bits_of_a_score_decide_nothing() -> None:
+    scores = {"own#1": 0.5, "copy#1": 0.5 + 5e-8, "other#1": 0.5001}
+    query = item("[]", "own#1", id="own", scores=scores, captions_of="own")
+    extras = judge("retrieval", "own-expected", query).judgements[0].extras
+    assert (extras["R@1"], judge("retrieval", "own-worst", query).judgements[0].extras["R@1"]) == (0.0, 0.0)
+    del scores["other#1"]
+    assert judge("retrieval", "own-expected", query).judgements[0].extras["R@1"] == 0.5
+
+
 def test_a_duplicate_picture_is_right_where_duplicates_count() -> None:
     scores = {"copy": 0.9, "own": 0.8, "other": 0.1}
     query = _caption(["copy", "own", "other"], scores, "own", "own", "copy")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
 KS = (1, 5, 10)
+TIE_TOLERANCE = 1e-6
+"""Cosine similarities in float32 of the same two texts differ by less, whatever else was in their batches."""
 CAPTION_MARK = "#"
 """A caption's id is its picture's id, this mark and its number."""
 Ties = Literal["expected", "worst", "best", "listed"]
@@ -63,14 +65,19 @@ class Standing:
         return self.better + (self.tied + 1) / (self.relevant + 1)
 
 
-def standing_of(scores: Mapping[str, float], relevant: Collection[str]) -> Standing | None:
-    """Return where the best relevant candidate stands; None when none of them has a score or it is not a number."""
+def standing_of(
+    scores: Mapping[str, float], relevant: Collection[str], tolerance: float = TIE_TOLERANCE
+) -> Standing | None:
+    """Return where the best relevant candidate stands; None when none of them has a score or it is not a number.
+
+    Scores that differ by at most ``tolerance`` are equal: one text in two batches differs in its last bits.
+    """
     own = [scores[name] for name in relevant if name in scores and scores[name] == scores[name]]
     if not own:
         return None
     best = max(own)
-    better = sum(score > best for score in scores.values())
-    tied = [name for name, score in scores.items() if score == best]
+    better = sum(score > best + tolerance for score in scores.values())
+    tied = [name for name, score in scores.items() if abs(score - best) <= tolerance]
     known = set(relevant)
     return Standing(better, len(tied), sum(name in known for name in tied))
 
