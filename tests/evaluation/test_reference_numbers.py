@@ -6,6 +6,7 @@ import pytest
 
 from geoprose.core.errors import ConfigError, PresetError
 from geoprose.core.spec import validate
+from geoprose.evaluation.protocols import load_protocol
 from geoprose.evaluation.reference_numbers import (
     ReferenceSource,
     all_numbers,
@@ -14,6 +15,7 @@ from geoprose.evaluation.reference_numbers import (
     load_reference,
     numbers_of,
 )
+from geoprose.evaluation.tasks import load_task
 
 
 def _flagged(name: str) -> set[tuple[str, str]]:
@@ -73,6 +75,18 @@ def test_fractions_become_percent() -> None:
     numbers = {number.system: number for number in numbers_of(load_reference("geobench-vlm"))}
     assert numbers["LLaVA-OneVision"].percent == 41.7
     assert numbers["GPT-4o"].percent in (pytest.approx(0.9), pytest.approx(3.9))
+
+
+def test_our_figures_exist() -> None:
+    for number in all_numbers():
+        ours = number.column.ours
+        for name in ours.tasks if ours else ():
+            assert ours is not None
+            task = load_task(name)
+            assert not ours.type or task.other or ours.type in task.types, (name, ours.type)
+            if ours.variant:
+                protocols = {kind.protocol for kind in [*task.types.values(), *([task.other] if task.other else [])]}
+                assert any(ours.variant in load_protocol(protocol).variants for protocol in protocols), ours
 
 
 def _source(**changes: object) -> dict[str, object]:

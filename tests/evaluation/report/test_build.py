@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from geoprose.core.errors import TaskError
-from geoprose.evaluation.report.build import write_pages, write_run_report, write_suite_report
+from geoprose.evaluation.report.build import TEMPLATE_DIR, write_pages, write_run_report, write_suite_report
 from tests.fixtures.runs import HOSTILE, write_run, write_suite
 
 if TYPE_CHECKING:
@@ -124,6 +124,25 @@ def test_accessible_names(run_dir: Path) -> None:
     assert {str(one["href"])[1:] for one in page.all("a") if str(one["href"]).startswith("#")} <= set(ids)
 
 
+def _luminance(colour: str) -> float:
+    parts = (int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5))
+    red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("theme", [0, 1])
+def test_text_has_enough_contrast_in_light_and_dark(theme: int) -> None:
+    """WCAG 2.1, success criterion 1.4.3: 4.5 to 1."""
+    css = (TEMPLATE_DIR / "page.css").read_text()
+    colours = dict(
+        re.findall(r"--([a-z0-9-]+): (#[0-9a-f]{6});", re.findall(r":root \{(.*?)\}", css, flags=re.DOTALL)[theme])
+    )
+    pairs = [(text, back) for text in ("ink", "soft", "blue", "good", "bad", "near") for back in ("paper", "wash")]
+    for text, back in [*pairs, ("on-cell", "cell")]:
+        light, dark = sorted((_luminance(colours[text]), _luminance(colours[back])), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, back)
+
+
 def test_the_same_run_gives_the_same_bytes(run_dir: Path) -> None:
     first = write_run_report(run_dir).read_bytes()
     assert write_run_report(run_dir).read_bytes() == first
@@ -179,9 +198,20 @@ def test_a_suite_links_to_its_tasks_and_names_what_was_skipped(tmp_path: Path) -
     assert "the data folder is missing" in page.text
     assert "scene: exact" in page.text
     assert "1 faulty variants beside it" in page.text
+    assert "aid: shards 2, 3 are missing" in page.text
     assert "majority / type" in page.text
     _, task = read(folder / "rsicd-scene/report.html")
     assert "../report.html" in [one["href"] for one in task.all("a")]
+
+
+def test_pictures_of_a_suite_that_moved_are_found_below_data(tmp_path: Path) -> None:
+    folder = write_suite(tmp_path / "suite", ("world",))
+    run = json.loads((folder / "world" / "run.json").read_text())
+    (folder / "world" / "run.json").write_text(json.dumps({**run, "data_dir": "/elsewhere/world-data"}))
+    page = write_pages([folder])[0]
+    assert "give --data" in read(page)[1].text
+    write_pages([folder], folder)  # the data folder of the fixture lies beside the task's
+    assert "give --data" not in read(page)[1].text
 
 
 def test_a_task_outside_the_suite_is_not_followed(tmp_path: Path) -> None:

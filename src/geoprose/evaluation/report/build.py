@@ -104,7 +104,8 @@ def write_pages(folders: Sequence[Path], data_dir: Path | None = None) -> list[P
 
     Args:
         folders: Folders of runs or suites.
-        data_dir: Where the pictures lie: of a run its data folder, of a suite the folder above those of its tasks.
+        data_dir: Where the pictures lie: of a run its data folder, of a suite the folder above those of its tasks; as
+            recorded in each run when None.
 
     Returns:
         Paths of the pages.

@@ -62,9 +62,11 @@ def _comparison(
     task: str, named: Sequence[tuple[str, RunFiles]], has_references: bool, has_variants: bool
 ) -> Comparison:
     numbers = numbers_for(task) if has_references else []
-    wanted = {plain(number.column.ours.figure) for number in numbers if number.column.ours}
+    named_figures = [number.column.ours for number in numbers if number.column.ours]
+    wanted = SUMMARIES | {plain(ours.figure) for ours in named_figures}
+    variants = None if has_variants else {ours.variant for ours in named_figures}
     columns: dict[tuple[str, str, str], Column] = {}
-    found = [(label, run, _figures(run, wanted | SUMMARIES, has_variants)) for label, run in named]
+    found = [(label, run, _figures(run, wanted, variants)) for label, run in named]
     for _, _, figures in found:
         for column, _ in figures:
             columns.setdefault(_key(column), column)
@@ -82,7 +84,7 @@ def _key(column: Column) -> tuple[str, str, str]:
     return column.type, plain(column.figure), column.variant
 
 
-def _figures(run: RunFiles, wanted: Collection[str], has_variants: bool) -> list[tuple[Column, Cell]]:
+def _figures(run: RunFiles, wanted: Collection[str], variants: Collection[str] | None) -> list[tuple[Column, Cell]]:
     by_type = run.result.get("by_type", {})
     blocks = list(by_type.items())
     if len(blocks) > 1 and "overall" in run.result:
@@ -96,9 +98,13 @@ def _figures(run: RunFiles, wanted: Collection[str], has_variants: bool) -> list
                 unit = PERCENT if key in SUMMARIES else unit_of(key)
                 column = Column(name, key, key.upper(), _joined(protocol, default), unit)
                 found.append((column, Cell(scaled(float(value), unit), n=block.get("n"))))
-        others = {key: one for key, one in (block.get("variants") or {}).items() if key != default}
-        for key, one in others.items() if has_variants else ():
-            column = _column(name, {"accuracy": block.get("accuracy"), **one}, SCORE, (protocol, key), is_default=False)
+        for key, one in (block.get("variants") or {}).items():
+            if key == default or (variants is not None and key not in variants):
+                continue
+            known = (
+                one if "metric" in one else {**one, "metric": block.get("metric"), "accuracy": block.get("accuracy")}
+            )
+            column = _column(name, known, SCORE, (protocol, key), is_default=False)
             found.append((column, _cell(one, column.unit)))
     return found
 

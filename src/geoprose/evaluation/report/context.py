@@ -162,19 +162,22 @@ def variants_of(result: Mapping[str, Any], task: Mapping[str, Any]) -> list[Vari
             continue
         protocol = str(block.get("protocol") or (task.get("types", {}).get(name) or {}).get("protocol", ""))
         default = block.get("variant") or next(iter(variants))
-        base = variants.get(default, {}).get("score")
+        base, metric = (variants.get(default, {}).get(key) for key in ("score", "metric"))
         unit = unit_of_block(block)
-        rows = tuple(_variant_row(own, variants[own], (base, unit), own == default) for own in variants)
+        rows = tuple(_variant_row(own, variants[own], (base, unit, metric), own == default) for own in variants)
         found.append(Variants(name, protocol, rows))
     return found
 
 
 def _variant_row(
-    name: str, block: Mapping[str, Any], default: tuple[float | None, str], is_default: bool
+    name: str, block: Mapping[str, Any], default: tuple[float | None, str, str | None], is_default: bool
 ) -> tuple[str, Mapping[str, Any], str, str, float | None]:
-    base, unit = default[0], unit_of_block(block) if "metric" in block else default[1]
+    base, default_unit, metric = default
+    unit = unit_of_block(block) if "metric" in block else default_unit
     score = block.get("score")
-    gap = "default" if is_default else "" if score is None or base is None else show(score - base, unit, has_sign=True)
+    # Scores of different metrics lie on different scales: their difference says nothing.
+    has_gap = score is not None and base is not None and block.get("metric") == metric
+    gap = "default" if is_default else show(score - base, unit, has_sign=True) if has_gap else ""
     is_share = score is not None and 0 <= score <= 1 and unit == PERCENT
     return name, block, gap, unit, _clamped(100 * score) if score is not None and is_share else None
 
@@ -221,6 +224,7 @@ def facts_of(files: RunFiles) -> list[tuple[str, str]]:
     facts: list[tuple[str, Any]] = [
         ("system", _system_words(system)),
         ("system spec", system.get("spec_sha256")),
+        ("weights", system.get("weights_sha256")),
         ("task", f"{result.get('task', '')} version {task['version']}" if "version" in task else None),
         ("task spec", result.get("task_sha256")),
         ("task's source", task.get("source")),

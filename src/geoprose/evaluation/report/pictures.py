@@ -6,6 +6,7 @@ import base64
 import io
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geoprose.answers.codecs import parse_answer
@@ -14,7 +15,6 @@ from geoprose.layout.resize import plan_resize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from PIL.Image import Image
 
@@ -73,8 +73,9 @@ class PictureBudget:
     def _make(self, image: str) -> Thumbnail:
         if self._data_dir is None:
             return Thumbnail(why_not="picture not at hand: give --data")
-        path = (self._data_dir / image).resolve()
-        if not path.is_relative_to(self._data_dir.resolve()):
+        # Why not resolve links: data folders are often links to where the pictures really lie.
+        path = self._data_dir / image
+        if (path.is_absolute() and not path.is_relative_to(self._data_dir)) or ".." in Path(image).parts:
             return Thumbnail(why_not="path leaves the data folder")
         if not path.is_file():
             return Thumbnail(why_not="picture not found")

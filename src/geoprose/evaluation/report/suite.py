@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from geoprose.core.errors import TaskError
 from geoprose.evaluation.report.context import NAMES, SHORT
 from geoprose.evaluation.report.figures import PERCENT, show, unit_of_block
 from geoprose.evaluation.report.files import RESULT_NAME, RUN_NAME, SUITE_NAME, read_object
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -55,15 +53,14 @@ def suite_context(out_dir: Path) -> dict[str, Any]:
     """
     record = read_object(out_dir / SUITE_NAME)
     system = record.get("system", {})
-    suite = record.get("suite", {})
-    named = suite if isinstance(suite, Mapping) else {"name": suite}
     lines = [_line(out_dir, name, summary) for name, summary in (record.get("tasks") or {}).items()]
     return {
-        "title": named.get("title") or named.get("name") or "Suite",
-        "description": named.get("description", ""),
-        "who": [str(system.get("name", "")) if isinstance(system, Mapping) else str(system)],
+        "title": str(record.get("title") or record.get("suite") or "Suite"),
+        "description": str(record.get("description", "")),
+        "who": [str(system.get("name", "")) if isinstance(system, Mapping) else str(system or "")],
         "lines": lines,
         "skipped": sorted((record.get("skipped") or {}).items()),
+        "waiting": sorted((record.get("waiting") or {}).items()),
         "names": NAMES,
         "num_answers": sum(int(line.block.get("n", 0)) for line in lines),
         "facts": _facts(record),
@@ -86,9 +83,10 @@ def task_folders(folder: Path, data_root: Path | None) -> list[tuple[Path, Path 
     found = []
     for name, summary in (read_object(folder / SUITE_NAME).get("tasks") or {}).items():
         data = summary.get("data") if isinstance(summary, Mapping) else None
+        own_data = data_root / Path(str(data)).name if data_root is not None and data else None
         own = folder / name
         if own.resolve().is_relative_to(folder.resolve()) and (own / RESULT_NAME).is_file():
-            found.append((own, data_root / str(data) if data_root is not None and data else None))
+            found.append((own, own_data))
     return found
 
 
@@ -142,5 +140,10 @@ def _ruler(result: Mapping[str, Any], unit: str) -> tuple[str, str, str, str] | 
 
 
 def _facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:
-    known = ("suite", "system", "tasks", "skipped")
-    return [(str(key), str(value)) for key, value in record.items() if key not in known and not isinstance(value, dict)]
+    system = record.get("system")
+    facts = [("suite", record.get("suite"))]
+    if isinstance(system, Mapping):
+        parameters = system.get("parameters")
+        facts += [("system", system.get("name")), ("system spec", system.get("spec_sha256"))]
+        facts += [("weights", system.get("weights_sha256")), ("parameters", f"{parameters:,}" if parameters else None)]
+    return [(name, str(value)) for name, value in facts if value]
