@@ -1,4 +1,4 @@
-"""BLEU-1..4, ROUGE-L and CIDEr of 10,000 captions with 5 references: ours against pycocoevalcap with its Java tokenizer.
+"""BLEU-1..4, ROUGE-L and CIDEr of 10,000 captions with 5 references: ours against pycocoevalcap and its Java words.
 
 Both get the same raw sentences, interleaved in one run; CPU seconds include child processes (the tokenizer is Java).
 Captions are generated from a seed: short sentences of a small vocabulary, with capitals, commas, numbers, hyphens,

@@ -92,4 +92,4 @@ _FAR = 1 << 31
 
 def _by_distance(lengths_R: Ints, candidate_R: Ints) -> Ints:
     """Number each reference so that the smallest is the closest in length, and of two as close the shorter one."""
-    return np.abs(lengths_R - candidate_R) * _FAR + lengths_R
+    return np.asarray(np.abs(lengths_R - candidate_R) * _FAR + lengths_R, dtype=np.int64)

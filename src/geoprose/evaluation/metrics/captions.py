@@ -86,7 +86,7 @@ def encode_items(items: Sequence[Item], words: WordSplit) -> tuple[list[Tokens],
         TaskError: If an item has no reference sentence.
     """
     split = WORDS[words]
-    candidates = [split(item.prediction) for item in items]
+    candidates: list[Tokens] = [split(item.prediction) for item in items]
     references = [[split(text) for text in item.references] for item in items]
     return candidates, encode_captions(candidates, references)
 

@@ -64,7 +64,7 @@ def _inverse_frequency(captions: EncodedCaptions, counts: NgramCounts) -> NDArra
     keys = np.sort(captions.item_R[counts.reference_F] * counts.num_grams + counts.gram_F)
     documents = keys[np.append(True, keys[1:] != keys[:-1])[: len(keys)]]
     frequency_G = np.bincount(documents % counts.num_grams, minlength=counts.num_grams)
-    return np.log(max(captions.num_items, 1)) - np.log(np.maximum(frequency_G, 1))
+    return np.asarray(np.log(max(captions.num_items, 1)) - np.log(np.maximum(frequency_G, 1)), dtype=np.float64)
 
 
 def _length_penalty(captions: EncodedCaptions) -> NDArray[np.float64]:

@@ -84,5 +84,5 @@ def _single(pairs: list[tuple[int, int]], candidate_length: int, reference_lengt
     precision, recall = len(pairs) / candidate_length, len(pairs) / reference_length
     f_mean = precision * recall / (_ALPHA * precision + (1 - _ALPHA) * recall)
     breaks = sum((b[0] - a[0], b[1] - a[1]) != (1, 1) for a, b in pairwise(pairs))
-    fragmentation = (breaks + 1) / len(pairs)
-    return (1 - _GAMMA * fragmentation**_BETA) * f_mean
+    penalty: float = _GAMMA * ((breaks + 1) / len(pairs)) ** _BETA
+    return (1 - penalty) * f_mean

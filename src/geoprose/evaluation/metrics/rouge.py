@@ -120,7 +120,7 @@ def _lcs_batch(captions: EncodedCaptions, references: Ints) -> Ints:
         row_P = (row_P + found_P) | (row_P - found_P)
     # Bits beyond the candidate never match anything, so they stay 1 and only zeros of the candidate's bits are counted.
     zeros_PW = np.unpackbits((~row_P)[:, None].view(np.uint8), axis=1)
-    return zeros_PW.sum(axis=1, dtype=np.int64)
+    return np.asarray(zeros_PW.sum(axis=1), dtype=np.int64)
 
 
 def _padded(captions: EncodedCaptions, sentences: Ints, padding: int) -> Ints:

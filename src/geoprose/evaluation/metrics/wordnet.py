@@ -83,12 +83,12 @@ class WordNet:
 
     def _names(self, part: str, offset: int) -> list[str]:
         data = self._data[part]
-        fields = data[offset : max(data.find(b"|", offset), offset)].decode("utf-8", errors="replace").split()
-        if not fields or fields[0] != f"{offset:08d}":
+        if data[offset : offset + 8] != f"{offset:08d}".encode():
             raise AssetError(
                 f"data.{part} of WordNet {self.version} has no synset at byte {offset}, which its index names. The "
                 "files do not belong together; take them from one release."
             )
+        fields = data[offset : data.index(b"\n", offset)].decode("utf-8", errors="replace").split()
         count = int(fields[3], 16)
         return [_MARKER.sub("", name) for name in fields[4 : 4 + 2 * count : 2]]
 
