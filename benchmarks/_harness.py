@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,6 +34,19 @@ def call_cpu_seconds(function: Callable[[], object]) -> float:
     start = time.process_time()
     function()
     return time.process_time() - start
+
+
+def peak_rise_kib(function: Callable[[], object]) -> float:
+    """How far the resident memory of this process rises during a call (Linux)."""
+    Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark: what came before must not hide the call
+    before = _status_kib("VmRSS")
+    function()
+    return _status_kib("VmHWM") - before
+
+
+def _status_kib(field: str) -> float:
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
+    return float(line.split()[1])
 
 
 def interleave(measures: dict[str, Callable[[], float]], runs: int, warmup: int = 1) -> dict[str, float]:

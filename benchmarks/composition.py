@@ -10,10 +10,9 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
-from _harness import call_cpu_seconds, finish, interleave, target, versions
+from _harness import call_cpu_seconds, finish, interleave, peak_rise_kib, target, versions
 
 MAX_TIME_RATIO, MAX_MEMORY_RATIO = 1.05, 1.02
 _TOWER = {"hidden_size": 256, "num_hidden_layers": 6, "num_attention_heads": 8, "intermediate_size": 1024}
@@ -114,16 +113,7 @@ def measured_passes_kib(name: str, side: str) -> float:
     """Run two passes of one side and return how far the resident memory rose (Linux)."""
     ours, theirs, our_inputs, their_inputs = build(name)
     model, inputs = (ours, our_inputs) if side == "ours" else (theirs, their_inputs)
-    Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark: building both must not hide the passes
-    before = _status_kib("VmRSS")
-    for _ in range(2):
-        train_pass(model, inputs)
-    return _status_kib("VmHWM") - before
-
-
-def _status_kib(field: str) -> float:
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
-    return float(line.split()[1])
+    return peak_rise_kib(lambda: [train_pass(model, inputs) for _ in range(2)])
 
 
 def main() -> None:

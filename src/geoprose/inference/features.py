@@ -30,10 +30,12 @@ ENCODE_BATCH = 16
 
 
 def image_key(image: Image | Path) -> str:
-    """Return what identifies a picture: its path, or the SHA-256 of its pixels."""
+    """Return what identifies a picture: its path, or the SHA-256 of the pixels that a system sees."""
     if isinstance(image, Path):
         return str(image)
-    return hashlib.sha256(repr((image.mode, image.size)).encode() + image.tobytes()).hexdigest()
+    # Why RGB: the bytes of a palette picture are indices, which say nothing without the palette.
+    seen = open_picture(image)
+    return hashlib.sha256(repr(seen.size).encode() + seen.tobytes()).hexdigest()
 
 
 def open_picture(image: Image | Path) -> Image:

@@ -153,9 +153,14 @@ def state_of(cache: Cache | None) -> dict[str, Any]:
     if cache is None:
         return {}
     if not hasattr(cache, _STATE):
-        setattr(cache, _STATE, {})
+        set_state(cache, {})
     state: dict[str, Any] = getattr(cache, _STATE)
     return state
+
+
+def set_state(cache: Cache, state: dict[str, Any]) -> None:
+    """Let a state ride on a cache, instead of what did."""
+    setattr(cache, _STATE, state)
 
 
 def select_rows(cache: Cache, rows: Tensor) -> None:

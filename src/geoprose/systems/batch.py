@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from geoprose.systems.build import System
 
-Row = tuple["Sequence[Any]", str]
-"""Pictures (PIL images, or ``Video``) and the question about them."""
+Row = tuple["Sequence[Any]", "str | Sequence[Message]"]
+"""Pictures (PIL images, or ``Video``) and the question about them, or a conversation that marks them."""
 
 
 def prepare_batch(system: System[Any], rows: Sequence[Row]) -> dict[str, Tensor]:
@@ -26,7 +26,7 @@ def prepare_batch(system: System[Any], rows: Sequence[Row]) -> dict[str, Tensor]
 
     Args:
         system: Whose processor is used.
-        rows: One per row of the batch. The pictures stand in front of the question.
+        rows: One per row of the batch. The pictures stand in front of a question, and at their marks in a conversation.
 
     Raises:
         ProcessingError: If a picture cannot be read, or a question holds a control token.
@@ -35,15 +35,18 @@ def prepare_batch(system: System[Any], rows: Sequence[Row]) -> dict[str, Tensor]
     prompts, tiles = [], []
     for pictures, question in rows:
         plans = processor.image_processor.plan_sample([_size(picture) for picture in pictures])
-        marks = (IMAGE_MARK + processor.prompt_format.image_suffix) * len(pictures)
-        message = Message("user", marks + question)
-        prompts.append(processor.encode_prompt([message], [processor.image_segments(plan.layout) for plan in plans]))
+        messages: Sequence[Message] = [] if isinstance(question, str) else question
+        if isinstance(question, str):
+            marks = (IMAGE_MARK + processor.prompt_format.image_suffix) * len(pictures)
+            messages = [Message("user", marks + question)]
+        prompts.append(processor.encode_prompt(messages, [processor.image_segments(plan.layout) for plan in plans]))
         tiles.append(sum(plan.layout.num_tiles for plan in plans))
     batch: dict[str, Tensor] = dict(processor.pad_prompts(prompts))
     if any(pictures for pictures, _ in rows):
         batch |= processor.image_processor([list(pictures) for pictures, _ in rows], return_tensors="pt")
         if processor.condition_tokenizer is not None:
-            batch |= processor.encode_conditions([question for _, question in rows], tiles)
+            instructions = [question if isinstance(question, str) else question[-1].text for _, question in rows]
+            batch |= processor.encode_conditions(instructions, tiles)
     dtype = system.model.dtype
     return {name: value.to(dtype) if value.is_floating_point() else value for name, value in batch.items()}
 

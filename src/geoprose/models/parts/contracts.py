@@ -170,6 +170,8 @@ class Fusion(nn.Module, ABC):
 
     is_encoder_decoder: ClassVar[bool] = False
     """True where it works on the encoder of an encoder-decoder language model."""
+    keeps_state: ClassVar[bool] = False
+    """True where later passes of a call need what earlier ones left in ``TextInputs.state``, row by row."""
 
     def __init__(self, text_config: PreTrainedConfig, **options: Any) -> None:
         """Build from the language model's config and flat keyword arguments."""

@@ -6,7 +6,7 @@ Shapes: B batch, T text length, M visual tokens of a row (padded), D language-mo
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
@@ -37,6 +37,8 @@ class CrossAttentionLayersFusion(Fusion):
     Source:
         arXiv:2407.21783 section 7.2; ``_prepare_cross_attention_mask`` of transformers' Mllama.
     """
+
+    keeps_state: ClassVar[bool] = True
 
     def __init__(self, text_config: PreTrainedConfig, visible: str = "group") -> None:
         super().__init__(text_config)

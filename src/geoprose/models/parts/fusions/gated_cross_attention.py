@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -167,6 +167,8 @@ class GatedCrossAttentionFusion(Fusion):
     Source:
         arXiv:2204.14198; ``GatedCrossAttentionBlock`` of mlfoundations/open_flamingo; transformers' Idefics-1.
     """
+
+    keeps_state: ClassVar[bool] = True
 
     def __init__(  # noqa: PLR0913, PLR0917 - the options of the preset
         self,
