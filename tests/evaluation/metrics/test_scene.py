@@ -108,10 +108,23 @@ def test_earthdial_a_list_of_all_classes_is_always_right() -> None:
         ("open-land", ["open-land"]),
         ("park(city)", ["park", "(", "city", ")"]),
         ("a:b", ["a", ":", "b"]),
+        ("'river'", ["'", "river", "'"]),
+        ("a...b", ["a", "...", "b"]),
     ],
 )
 def test_tokens_as_nltk_gives_them(text: str, tokens: list[str]) -> None:
     assert treebank_tokens(text) == tokens
+
+
+@pytest.mark.slow
+def test_tokens_equal_nltk() -> None:
+    tokenizer = pytest.importorskip("nltk.tokenize.destructive").NLTKWordTokenizer()
+    words = ("beach", "st.louis", "open-land", "10m2", "1,000", "rural/urban", "o'hare")
+    forms = ("{}", "{}.", "'{}'", "({})", "{},forest", "itis:{}", "{}...", "no!{}?", "a;{}", "{}&{}", "<{}>", "[{},{}]")
+    for word in words:
+        for form in forms:
+            text = form.format(word, word)
+            assert treebank_tokens(text) == tokenizer.tokenize(text), text
 
 
 @settings(deadline=None)
