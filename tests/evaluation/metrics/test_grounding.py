@@ -101,6 +101,13 @@ def test_better_of_two_scales_repairs_an_answer_and_says_which_reading_won() -> 
     assert judged.extras["thousand_won"] == 0.0
 
 
+def test_two_readings_need_two_scales() -> None:
+    metric = PROTOCOL.metric("better-of-two-scales")
+    assert "geochat" in metric.judge([_item("{<0><0><5><5>}", "[0 0 50 50]", codec="geochat")]).unavailable["score"]
+    unknown = Item("1", "[0 0 50 50]", ("[0 0 50 50]",))
+    assert "size" in metric.judge([unknown]).unavailable["score"]
+
+
 def test_first_box_ignores_the_other_targets() -> None:
     item = _item("[0 0 100 100]", "[0 0 100 100] [500 500 600 600]")
     assert (_score("acc-0.5", item), _score("first-box", item), _score("one-to-one-f1", item)) == (

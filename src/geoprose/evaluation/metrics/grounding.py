@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from geoprose.answers.codecs import get_codec
 from geoprose.core.errors import ConfigError
 from geoprose.evaluation.metrics.base import Item, Judged, Judgement
 from geoprose.evaluation.metrics.boxes import BoxPair, problem_table, read_pair
 from geoprose.evaluation.metrics.grouped import group_means, means_table
 from geoprose.evaluation.metrics.iou import IouKind, iou_table, union_iou
 from geoprose.evaluation.metrics.matching import Rule, check_rule, credit, matching_of, mean_iou
+from geoprose.evaluation.metrics.unavailable import no_score
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -72,6 +74,8 @@ class Grounding:
     def judge(self, items: Sequence[Item]) -> Judged:
         """Judge each item on its own, and split the scores by group."""
         if self.read_as == "better_of_two":
+            if why := _one_reading(items):
+                return no_score(items, why)
             pairs, judgements = _unzip([self._better(item) for item in items])
         else:
             pairs = [read_pair(item) for item in items]
@@ -119,6 +123,14 @@ class Grounding:
         }
         extras = {**judgement.extras, **won}
         return pair, Judgement(judgement.score, judgement.is_parsed, judgement.label, extras)
+
+
+def _one_reading(items: Sequence[Item]) -> str:
+    """Return why the absolute and the 0..1000 reading of these answers cannot be told apart; empty when they can."""
+    if any(item.size_px is None for item in items):
+        return "the size of a picture is not known, so pixels and 0..1000 are the same"
+    strange = sorted({item.codec for item in items if get_codec(item.codec).scale not in (None, 1000.0)})
+    return f"answers in the {', '.join(strange)} format count neither pixels nor 0..1000" if strange else ""
 
 
 def _unzip(judged: Iterable[tuple[BoxPair, Judgement]]) -> tuple[list[BoxPair], list[Judgement]]:

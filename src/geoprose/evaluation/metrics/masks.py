@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from geoprose.core.errors import DataError
+from geoprose.core.gdal_doors import close_doors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,6 +91,8 @@ def rasterise(outlines: Sequence[Sequence[float]], size_px: tuple[int, int]) -> 
         size_px: Width and height of the picture.
     """
     from affine import Affine
+
+    close_doors()  # before GDAL starts
     from rasterio.features import rasterize
 
     width, height = size_px

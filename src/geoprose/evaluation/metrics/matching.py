@@ -145,7 +145,8 @@ def mean_iou(table_PR: NDArray[np.float64], rule: Rule, matching: Matching | Non
         return float(table_PR.shape == (0, 0))
     if _is_one_value(table_PR, rule):
         return _one_value(table_PR, rule)
-    return sum((matching or matching_of(table_PR, rule)).ious) / table_PR.shape[1]
+    found = matching or matching_of(table_PR, rule)
+    return sum(found.ious) / found.num_reference
 
 
 def _is_one_value(table_PR: NDArray[np.float64], rule: Rule) -> bool:
@@ -153,5 +154,4 @@ def _is_one_value(table_PR: NDArray[np.float64], rule: Rule) -> bool:
 
 
 def _one_value(table_PR: NDArray[np.float64], rule: Rule) -> float:
-    value = table_PR.max() if rule == "any" else table_PR[0, 0]
-    return float(value)
+    return float(table_PR.max() if rule == "any" else table_PR[0, 0])
