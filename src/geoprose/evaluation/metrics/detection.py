@@ -6,17 +6,21 @@ import math
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from geoprose.evaluation.metrics.base import Item, Judged, Judgement
 from geoprose.evaluation.metrics.boxes import BoxPair, problem_table, read_pair
 from geoprose.evaluation.metrics.detection_ap import Interpolation, average_precision, precision_recall
 from geoprose.evaluation.metrics.detection_matching import MatchRule, Ranked, match_ranked
 from geoprose.evaluation.metrics.iou import IouKind, Outline, iou_table
-from geoprose.evaluation.metrics.jackknife import block_of, jackknife_scores
+from geoprose.evaluation.metrics.jackknife import MAX_BLOCKS, block_of, jackknife_scores
 from geoprose.evaluation.metrics.normalise import normalise_answer
 from geoprose.evaluation.metrics.unavailable import SCORE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from geoprose.core.types import JsonValue
 
@@ -32,6 +36,19 @@ class Scene(NamedTuple):
     predicted: list[Outline]
     reference: list[Outline]
     is_difficult: list[bool]
+
+
+class Stack(NamedTuple):
+    """The detections of one class over the whole set, and how many references each block of items has.
+
+    Shapes:
+        ``D`` detections in the order of the items; ``B`` blocks that leave the set together (see ``jackknife``).
+    """
+
+    scores_D: NDArray[np.float64]
+    is_right_D: NDArray[np.bool_]
+    blocks_D: NDArray[np.int64]
+    references_B: NDArray[np.int64]
 
 
 class Detection:
@@ -75,13 +92,13 @@ class Detection:
         pairs = [read_pair(item) for item in items]
         scenes = split_by_class(pairs)
         by_threshold = [self._match(scenes, threshold, pairs) for threshold in self.thresholds]
-        per_class = self._per_class(by_threshold, lambda place: True)
-        figure = _mean(per_class)
+        stacks = [stack(found, len(items)) for found in by_threshold]
+        per_class = self._per_class(stacks)
 
         def without(block: int) -> float:
-            return _mean(self._per_class(by_threshold, lambda place: block_of(place, len(items)) != block))
+            return _mean(self._per_class(stacks, block))
 
-        scores = jackknife_scores(figure, without, len(items))
+        scores = jackknife_scores(_mean(per_class), without, len(items))
         judgements = _judgements(items, pairs, scores, by_threshold[0])
         tables: dict[str, JsonValue] = {
             "per_class": _class_table(per_class, by_threshold[0]),
@@ -101,22 +118,37 @@ class Detection:
                 found[label].append((place, Ranked(ranked.scores[:most], ranked.is_right[:most], ranked.num_reference)))
         return found
 
-    def _per_class(self, by_threshold: Sequence[Found], keep: Callable[[int], bool]) -> dict[str, float]:
+    def _per_class(self, stacks: Sequence[dict[str, Stack]], left_out: int | None = None) -> dict[str, float]:
         """Return the average precision of each class with references, the mean over the thresholds."""
         per_class: dict[str, list[float]] = defaultdict(list)
-        for found in by_threshold:
-            for label, listed in found.items():
-                kept = [ranked for place, ranked in listed if keep(place)]
-                num_reference = sum(ranked.num_reference for ranked in kept)
+        for by_class in stacks:
+            for label, one in by_class.items():
+                keep_D = slice(None) if left_out is None else one.blocks_D != left_out
+                num_reference = int(one.references_B.sum()) - (
+                    0 if left_out is None else int(one.references_B[left_out])
+                )
                 if num_reference:
-                    per_class[label].append(self._average_precision(kept, num_reference))
+                    curve = precision_recall(
+                        one.scores_D[keep_D], one.is_right_D[keep_D], num_reference, self.is_tied_together
+                    )
+                    per_class[label].append(average_precision(*curve, self.interpolation))
         return {label: sum(values) / len(values) for label, values in per_class.items()}
 
-    def _average_precision(self, kept: Sequence[Ranked], num_reference: int) -> float:
-        scores = [score for ranked in kept for score in ranked.scores]
-        is_right = [flag for ranked in kept for flag in ranked.is_right]
-        curve = precision_recall(scores, is_right, num_reference, self.is_tied_together)
-        return average_precision(*curve, self.interpolation)
+
+def stack(found: Found, num_items: int) -> dict[str, Stack]:
+    """Return the ranked detections of each class as columns over the whole set."""
+    stacks = {}
+    for label, listed in found.items():
+        references_B = np.zeros(MAX_BLOCKS, dtype=np.int64)
+        for place, ranked in listed:
+            references_B[block_of(place, num_items)] += ranked.num_reference
+        stacks[label] = Stack(
+            np.array([score for _, ranked in listed for score in ranked.scores], dtype=np.float64),
+            np.array([flag for _, ranked in listed for flag in ranked.is_right], dtype=np.bool_),
+            np.array([block_of(place, num_items) for place, r in listed for _ in r.scores], dtype=np.int64),
+            references_B,
+        )
+    return stacks
 
 
 def split_by_class(pairs: Sequence[BoxPair]) -> dict[str, dict[int, Scene]]:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -12,17 +11,21 @@ import numpy as np
 from geoprose.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
+
+    Floats = Sequence[float] | NDArray[np.float64]
+    Flags = Sequence[bool] | NDArray[np.bool_]
 
 Interpolation = Literal["area", "11_point", "101_point"]
 """``area``: area under the precision envelope (VOC 2010 on); ``11_point``: mean of the envelope at recall 0, 0.1 .. 1
 (VOC 2007, DOTA devkit); ``101_point``: at 0, 0.01 .. 1 (COCO)."""
 _POINTS = {"11_point": 11, "101_point": 101}
-Floats = Sequence[float]
 
 
 def precision_recall(
-    scores: Floats, is_right: Sequence[bool], num_reference: int, is_tied_together: bool = False
+    scores: Floats, is_right: Flags, num_reference: int, is_tied_together: bool = False
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return precision and recall after each detection, best score first; equal scores in the order given.
 

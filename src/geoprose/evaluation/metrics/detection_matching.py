@@ -54,37 +54,35 @@ def match_ranked(
         PASCAL VOC development kit (VOCevaldet); DOTA_devkit dota_evaluation_task1.py; COCO cocoeval.py evaluateImg.
         VOC and DOTA ask for more than the threshold, COCO for at least it; here all ask for at least it.
     """
-    order = np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable").tolist()
-    free = [True] * table_PR.shape[1]
-    kept = Ranked([], [], sum(not flag for flag in is_difficult))
-    for place in order:
-        best = _best(table_PR[place], free, is_difficult, threshold, rule)
-        if best is not None and is_difficult[best]:
+    difficult_R = np.array(is_difficult, dtype=np.bool_)
+    free_R = np.ones(len(difficult_R), dtype=np.bool_)
+    kept = Ranked([], [], int(np.count_nonzero(~difficult_R)))
+    for place in np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable").tolist():
+        best = _best(table_PR[place], free_R, difficult_R, threshold, rule)
+        if best is not None and difficult_R[best]:
             continue
-        is_right = best is not None and free[best]
-        if best is not None:
-            free[best] = False
+        kept.is_right.append(best is not None and bool(free_R[best]))
         kept.scores.append(float(scores[place]))
-        kept.is_right.append(is_right)
+        if best is not None:
+            free_R[best] = False
     return kept
 
 
 def _best(
     ious_R: NDArray[np.float64],
-    free: Sequence[bool],
-    is_difficult: Sequence[bool],
+    free_R: NDArray[np.bool_],
+    difficult_R: NDArray[np.bool_],
     threshold: float,
     rule: MatchRule,
 ) -> int | None:
     """Return the reference that a detection is compared with, None where no IoU reaches the threshold."""
-    if ious_R.size == 0:
+    if ious_R.size == 0 or ious_R.max() < threshold:
         return None
     if rule == "voc":
-        best = int(np.argmax(ious_R))
-        return best if ious_R[best] >= threshold else None
+        return int(np.argmax(ious_R))
     # COCO: the last best among free references; a difficult one only when no other reaches the threshold, and often.
-    for wanted in (False, True):
-        found = [r for r in range(len(free)) if is_difficult[r] is wanted and (free[r] or wanted)]
-        if found and ious_R[found].max() >= threshold:
-            return max(found, key=lambda r: (ious_R[r], r))
+    for allowed_R in (free_R & ~difficult_R, difficult_R):
+        among_R = np.where(allowed_R, ious_R, -1.0)[::-1]
+        if among_R.max() >= threshold:
+            return len(among_R) - 1 - int(np.argmax(among_R))
     return None
