@@ -12,9 +12,11 @@ import pytest
 
 from geoprose.core.errors import AssetError, ResourceError
 from geoprose.evaluation.metrics import meteor_java
+from geoprose.evaluation.metrics.base import Item
 from geoprose.evaluation.metrics.meteor import align, meteor
 from geoprose.evaluation.metrics.meteor_java import meteor_15, spice
 from geoprose.evaluation.metrics.wordnet import WordNet, packaged_wordnet
+from geoprose.evaluation.protocols import load_protocol
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parent / "vectors" / "captions.json").read_text())
 SYNONYMS = {word: frozenset(names) for word, names in VECTORS["synonyms"].items()}
@@ -81,6 +83,8 @@ def test_a_wordnet_is_read_from_its_files(wordnet_dir: Path) -> None:
     assert wordnet.synonyms("boats") == {"boat", "ship"}  # the rule of -s; no words joined by an underscore
     assert wordnet.synonyms("men") == {"man", "Human"}  # the exception; the adjective's mark cut off
     assert wordnet.synonyms("tree") == frozenset()
+    assert wordnet.senses("boats") == wordnet.senses("boat") != frozenset()
+    assert wordnet.senses("tree") == frozenset()
 
 
 def test_files_that_do_not_belong_together_are_refused(wordnet_dir: Path) -> None:
@@ -106,6 +110,19 @@ def test_meteor_15_of_the_java_program() -> None:
     assert corpus == pytest.approx(VECTORS["meteor_15"]["corpus"], abs=1e-12)
     assert items == pytest.approx(VECTORS["meteor_15"]["items"], abs=1e-12)
     assert meteor_15(["", "trees"], [["trees"], ["trees"]])[1][0] == 0.0
+
+
+@needs_java
+@pytest.mark.slow
+def test_meteor_15_on_word_numbers_misses_other_words_for_the_same() -> None:
+    items = [
+        Item("1", "a roofed house stands by the forest", ("a house with a roof is standing by the woods",)),
+        Item("2", "a large store with many cars", ("a big shop with several automobiles",)),
+    ]
+    on_words, on_ids = (
+        load_protocol("captioning").metric(variant).judge(items) for variant in ("meteor-1.5", "meteor-1.5-on-ids")
+    )
+    assert on_ids.corpus["meteor_15"] < 0.8 * on_words.corpus["meteor_15"]
 
 
 def test_what_java_needs_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

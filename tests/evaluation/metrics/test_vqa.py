@@ -80,12 +80,19 @@ def test_votes_keep_their_repeats_and_one_vote_is_equality() -> None:
     assert score("vqa", "vqa-soft", item("", "yes", answers=["yes"])) == 0.0
 
 
-def test_synonyms_share_a_sense_or_are_not_scored() -> None:
-    senses = {"pool": frozenset({1, 2}), "pond": frozenset({2}), "car": frozenset({3})}
-    metric = SynonymMatch(senses=lambda word: senses.get(word, frozenset()))
+def test_synonyms_share_a_sense() -> None:
+    senses = {"pool": {("noun", 1), ("noun", 2)}, "pond": {("noun", 2)}, "car": {("noun", 3)}}
+    metric = SynonymMatch(senses=lambda word: frozenset(senses.get(word, ())))
     rows = [item("Pond", "pool"), item("car", "pool"), item("", "pool"), item("unheard", "unheard of")]
     assert [judgement.score for judgement in metric.judge(rows).judgements] == [1.0, 0.0, 0.0, 0.0]
     assert metric.judge(rows).judgements[0].extras["by_synonym"] == 1.0
+
+
+def test_without_wordnet_there_is_no_synonym_score(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("GEOPROSE_ASSET_WORDNET", raising=False)
+    monkeypatch.setenv("GEOPROSE_CACHE", str(tmp_path))
+    judged = judge("lrs-vqa", "synonym-wordnet", item("pond", "pool"))
+    assert "WordNet" in judged.unavailable["score"]
 
 
 def test_verdict_files(tmp_path: Path) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from geoprose.core.errors import AssetError
 from geoprose.evaluation.metrics.base import Item, Judged, Judgement
 from geoprose.evaluation.metrics.normalise_published import lower_strip
 from geoprose.evaluation.metrics.unavailable import no_score
+from geoprose.evaluation.metrics.wordnet import packaged_wordnet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    Senses = Callable[[str], frozenset[str]]
-
-NO_WORDNET = "needs WordNet: fetch it with nltk.download('wordnet')"
+    Senses = Callable[[str], frozenset[tuple[str, int]]]
 
 
 def share_a_sense(first: str, second: str, senses: Senses) -> bool:
@@ -39,18 +40,16 @@ class SynonymMatch:
     is_itemwise = True
 
     def __init__(self, *, senses: Senses | None = None) -> None:
-        self._senses = senses or wordnet_senses()
+        self._senses = senses
 
     def judge(self, items: Sequence[Item]) -> Judged:
         """Judge each item on its own, or say what is missing."""
-        if self._senses is None:
-            return no_score(items, NO_WORDNET)
-        return Judged(tuple(_judge(item, self._senses) for item in items))
-
-
-def wordnet_senses() -> Senses | None:
-    """Return the look-up of a word's synsets in WordNet, None where there is no WordNet."""
-    return None
+        try:
+            senses = self._senses or packaged_wordnet().senses
+        except AssetError as error:
+            return no_score(items, str(error)) if items else Judged(())
+        remembered = lru_cache(maxsize=8192)(senses)
+        return Judged(tuple(_judge(item, remembered) for item in items))
 
 
 def _judge(item: Item, senses: Senses) -> Judgement:

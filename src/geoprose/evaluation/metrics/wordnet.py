@@ -65,14 +65,19 @@ class WordNet:
         word = word.lower()
         if word not in self._known:
             self._known[word] = frozenset(
-                name
-                for part in _PARTS
-                for form in self._base_forms(word, part)
-                for offset in self._index[part][form]
-                for name in self._names(part, offset)
-                if "_" not in name
+                name for part, offset in self.senses(word) for name in self._names(part, offset) if "_" not in name
             )
         return self._known[word]
+
+    def senses(self, word: str) -> frozenset[tuple[str, int]]:
+        """Return the synsets of ``word``, inflected or not: part of speech and place in its file."""
+        word = word.lower()
+        return frozenset(
+            (part, offset)
+            for part in _PARTS
+            for form in self._base_forms(word, part)
+            for offset in self._index[part][form]
+        )
 
     def _base_forms(self, word: str, part: str) -> list[str]:
         """Return the forms under which the database lists an inflected word (morphy)."""
