@@ -60,7 +60,7 @@ def test_strict_reading(text: str, letter: str) -> None:
         ("A", "A"),
         ("bridge", "C"),
         ("A, F", ""),
-        ("abd", ""),  # lower-case letters without spaces are a word
+        ("cab", ""),  # lower-case letters without spaces are a word
         ("dab", ""),
         ("none of them", ""),
     ],

@@ -154,7 +154,7 @@ def read_xlrs(text: str, options: Sequence[str]) -> str:
 
 
 def read_letters(text: str, options: Sequence[str]) -> str:
-    """Read every letter of an answer that may name several: "A, C", "The answers are (A) and (C)", "ABD"."""
+    """Read every letter of an answer that may name several: "A, C", "The answers are (A) and (C)", "ACD"."""
     allowed = letters_of(options)
     listed = listed_letters(_LEAD_PHRASE.sub("", text.strip(), count=1), allowed) or listed_letters(text, allowed)
     bracketed = {letter.upper() for letter in _BRACKETED.findall(text)}
