@@ -117,8 +117,7 @@ def cards(result: Mapping[str, Any]) -> list[dict[str, str]]:
         unit = unit_of_block(overall)
         note = f"{overall.get('metric', '')}, {overall.get('n', 0):,} answers"
         if "ci95" in overall:
-            low, high = (show(end, unit) for end in overall["ci95"])
-            note = f"95 % interval {low} to {high}; {note}"
+            note = f"95 % interval {intervals_text(overall, unit)}; {note}"
         shown.append(_card("overall score", show(overall.get("score"), unit), unit, note))
     for source in [name for name in RULERS if name in result.get("differences", {})][:3]:
         gap = result["differences"][source].get("overall")
@@ -176,8 +175,9 @@ def _variant_row(
     unit = unit_of_block(block) if "metric" in block else default_unit
     score = block.get("score")
     # Scores of different metrics lie on different scales: their difference says nothing.
-    has_gap = score is not None and base is not None and block.get("metric") == metric
-    gap = "default" if is_default else show(score - base, unit, has_sign=True) if has_gap else ""
+    gap = "default" if is_default else ""
+    if not is_default and score is not None and base is not None and block.get("metric") == metric:
+        gap = show(score - base, unit, has_sign=True)
     is_share = score is not None and 0 <= score <= 1 and unit == PERCENT
     return name, block, gap, unit, _clamped(100 * score) if score is not None and is_share else None
 
@@ -252,6 +252,11 @@ def _system_words(system: Mapping[str, Any]) -> str:
 
 
 def intervals_text(block: Mapping[str, Any], unit: str) -> str:
-    """Return a block's 95 % interval as text; empty when there is none."""
+    """Return a block's 95 % interval as text; empty when there is none.
+
+    Resampling a single picture gives the same mean each time: that width of zero is no certainty, and it is said.
+    """
     ends: Sequence[float] = block.get("ci95") or ()
+    if ends and ends[0] == ends[1] and block.get("score") not in (0, 1):
+        return "too few pictures"
     return " to ".join(show(end, unit) for end in ends)

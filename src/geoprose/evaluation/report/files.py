@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -158,11 +159,6 @@ def write_drawings(folder: Path, samples: Iterable[Sample]) -> None:
 
 
 def _score_row(row: Mapping[str, Any]) -> ScoreRow:
-    return ScoreRow(
-        str(row["id"]),
-        str(row.get("task", "")),
-        float(row.get("score", 0.0)),
-        bool(row.get("is_parsed", True)),
-        str(row.get("label", "")),
-        str(row.get("truth", "")),
-    )
+    # A million rows name a handful of types and labels: each is kept once.
+    task, label, truth = (sys.intern(str(row.get(key, ""))) for key in ("task", "label", "truth"))
+    return ScoreRow(str(row["id"]), task, float(row.get("score", 0.0)), bool(row.get("is_parsed", True)), label, truth)
