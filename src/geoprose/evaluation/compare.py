@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 COMPARISON_NAME = "comparison.json"
 FLIPS_NAME = "flips.jsonl"
-FACTS = ("task", "task_sha256", "data_sha256", "decoding", "limit", "versions")
+FACTS = ("task", "task_sha256", "data_sha256", "image_list_sha256", "decoding", "limit", "versions")
 """Of ``result.json``: what must be equal for a difference to be the systems' own."""
 
 

@@ -16,6 +16,7 @@ from geoprose.evaluation.resume import PREVIOUS, RUN_NAME, Workplace
 from geoprose.evaluation.run_options import EvaluateOptions
 from geoprose.evaluation.run_record import joined_record, load_for_evaluation, make_plan, run_record
 from geoprose.evaluation.run_samples import SampleSet, read_sample_set
+from geoprose.evaluation.score.pictures import Pictures
 from geoprose.evaluation.scoring import AnswerFormat, Scored, Scorer
 from geoprose.evaluation.tasks import TaskSpec, load_task
 
@@ -207,6 +208,9 @@ def _result(scorer: Scorer, scored: dict[str, Scored], run: dict[str, Any], skip
     others = {source: rows for source, rows in scored.items() if source != "system"}
     report["baselines"] = {source: scorer.report(rows) for source, rows in others.items()}
     differences = {source: scorer.difference(system, rows) for source, rows in others.items()}
+    pictures = Pictures()
+    for image in (image for sample in scorer.samples for image in sample.images):
+        pictures.add(image)
     kept = ("seconds", "decoding", "limit", "seeds", "data_sha256", "versions", "git_commit", "hardware")
     return {
         "task": scorer.task.name,
@@ -215,7 +219,8 @@ def _result(scorer: Scorer, scored: dict[str, Scored], run: dict[str, Any], skip
         "differences": differences,
         "failing_types": failing_types(report, differences, scorer.samples, system),
         "overall_types": list(scorer.task.overall or scorer.types),
-        "images": len({image for sample in scorer.samples for image in sample.images}),
+        "images": len(pictures.names),
+        "image_list_sha256": pictures.list_hash(),
         "skipped_types": skipped,
         "left_out": run.get("left_out", {}),
         **{key: run[key] for key in (*kept, "peak_memory_mib", "task_sha256")},
