@@ -123,7 +123,7 @@ def test_plus_one_never_lowers_the_iou_of_boxes_that_meet_in_an_inner_one(outer:
     assert _table(inside, outer, "plus_one_pixels") >= iou(inside, outer) - 1e-12
 
 
-def _random_matches(kind: IouKind, size: float = 1.0, count: int = 8000) -> float:
+def _random_matches(kind: IouKind, size: float = 1.0, count: int = 3000) -> float:
     """Share of pairs of random boxes with IoU over 0.5; sides of 5 to 20 % of the picture, anywhere in it."""
     rng = np.random.default_rng(0)
     sides = rng.uniform(0.05, 0.2, (2, count, 2))
