@@ -146,6 +146,12 @@ def test_lhrs_is_never_unparsable() -> None:
     assert score("scene", "exact", lucky) == 0.0
 
 
+def test_lhrs_publishes_balanced_accuracy() -> None:
+    rows = [item("airport", "airport")] * 3 + [item("airport", "beach"), item("beach", "beach")]
+    assert score("scene", "lhrs-nearest-class", *rows) == pytest.approx(4 / 5)
+    assert judge("scene", "lhrs-nearest-class", *rows).corpus["balanced_accuracy"] == pytest.approx((1 + 1 / 2) / 2)
+
+
 def test_lhrs_takes_the_longest_common_run() -> None:
     assert longest_common_substring("a sandy beach area", CLASSES) == "beach"
     assert longest_common_substring("xyz", ["b", "c"]) == "c"

@@ -78,6 +78,9 @@ def test_votes_keep_their_repeats_and_one_vote_is_equality() -> None:
     assert score("vqa", "vqa-soft", item("2", "two", "2", answers=votes)) == pytest.approx(0.3 * 2 / 3 + 0.7)
     assert score("vqa", "vqa-soft", item("Yes.", "yes", answers=["yes"])) == 1.0
     assert score("vqa", "vqa-soft", item("", "yes", answers=["yes"])) == 0.0
+    spellings = item("2", "two", "2", answers=["two", "2"])  # not two people
+    assert score("vqa", "vqa-soft", spellings) == score("vqa", "vqa-soft-simple", spellings) == 1.0
+    assert judge("vqa", "vqa-soft", spellings).judgements[0].extras == {"voted": 0.0}
 
 
 def test_synonyms_share_a_sense() -> None:

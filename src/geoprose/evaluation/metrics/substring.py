@@ -7,10 +7,12 @@ all classes holds the right one: these definitions exist only as named variants.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Literal
 
 from geoprose.evaluation.metrics.base import Item, Judged, Judgement
+from geoprose.evaluation.metrics.classification import summarise_pairs
 from geoprose.evaluation.metrics.normalise_published import find_normaliser, remove_spaces
 
 if TYPE_CHECKING:
@@ -123,8 +125,8 @@ def longest_common_substring(text: str, classes: Collection[str]) -> str:
 class NearestClass:
     """LHRS-Bot's reading of a scene answer: the class of that name, else the one with the longest common substring.
 
-    The score of an item is whether that class is the right one; the published figure is the mean recall over classes
-    (``aa`` of the report). No answer is ever unparsable, an empty one included.
+    The score of an item is whether that class is the right one; the published figure is ``balanced_accuracy``, the mean
+    recall over classes. No answer is ever unparsable, an empty one included.
     """
 
     name = "nearest-class accuracy"
@@ -134,7 +136,9 @@ class NearestClass:
     def judge(self, items: Sequence[Item]) -> Judged:
         """Judge the items against the classes that are listed in their meta or occur as references."""
         occurring = sorted({_class_name(item.references[0]) for item in items if item.references})
-        return Judged(tuple(_judge_nearest(item, occurring) for item in items))
+        judgements = tuple(_judge_nearest(item, occurring) for item in items)
+        pairs = Counter((judgement.truth, judgement.label) for judgement in judgements)
+        return Judged(judgements, {"balanced_accuracy": summarise_pairs(pairs).aa} if items else {})
 
 
 def _class_name(text: str) -> str:

@@ -34,7 +34,9 @@ def soft_accuracy(answer: str, votes: Sequence[str], *, leave_one_out: bool = Tr
 
 
 class VqaSoft:
-    """VQA accuracy over the votes in ``meta["answers"]``; equality where a question has one vote alone.
+    """VQA accuracy over the votes in ``meta["answers"]``; equality with any of them where a question has fewer than 3.
+
+    Two accepted spellings of one answer are no two people, so they are not counted as votes.
 
     Args:
         leave_one_out: As the official script does; False for ``min(n / 3, 1)`` over all votes.
@@ -57,9 +59,10 @@ class VqaSoft:
         given = [str(vote) for vote in listed] if isinstance(listed, list) and listed else list(item.references)
         votes = [self._normalise(vote) for vote in given]
         answer = self._normalise(item.prediction)
-        if len(votes) == 1:
-            score = float(bool(answer) and answer == votes[0])
+        is_voted = len(votes) >= FULL_VOTES
+        if not is_voted:
+            score = float(bool(answer) and answer in votes)
         else:
             score = soft_accuracy(answer, votes, leave_one_out=self._leave_one_out) if answer else 0.0
         truth = Counter(votes).most_common(1)[0][0] if votes else ""
-        return Judgement(score, bool(answer), answer, {"one_vote": float(len(votes) == 1)}, truth=truth)
+        return Judgement(score, bool(answer), answer, {"voted": float(is_voted)}, truth=truth)
