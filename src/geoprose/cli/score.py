@@ -26,7 +26,7 @@ def score(
     codec: str = typer.Option("", "--codec", help="Box format of the answers; that of the layout when not given."),
     keep: str = typer.Option("", "--keep", help="first or last: which of different answers to one question counts."),
     size: str = typer.Option("", "--size", help="WIDTHxHEIGHT of every picture in pixels, where no file says it."),
-    out: Path = typer.Option(None, "--out", help="Folder for result.json."),
+    out: Path = typer.Option(None, "--out", help="Folder for result.json, the single answers and report.html."),
     list_layouts: bool = typer.Option(False, "--list-layouts", help="List the layouts that are read, and stop."),
     json_output: bool = typer.Option(False, "--json", help="Print the result as JSON."),
 ) -> None:
@@ -41,7 +41,6 @@ def score(
 
     from geoprose.cli.progress import progress_lines
     from geoprose.core.errors import ConfigError
-    from geoprose.core.files import write_json
     from geoprose.evaluation.score.request import ScoreRequest
     from geoprose.evaluation.score.run import score_file
     from geoprose.evaluation.score.table import file_score_table
@@ -59,12 +58,13 @@ def score(
         codec=codec,
         keep=_keep(keep),
         size_px=_size(size),
+        out=out,
     )
     with progress_lines("rows") as on_progress:
         result = score_file(request, on_progress)
-    if out is not None:
-        write_json(out / "result.json", result)
     typer.echo(json.dumps(result, ensure_ascii=False, allow_nan=False) if json_output else file_score_table(result))
+    if out is not None:
+        typer.echo(f"written: {out}", err=True)
 
 
 def _keep(value: str) -> Any:

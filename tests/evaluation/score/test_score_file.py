@@ -118,7 +118,7 @@ class TestReferences:
         references = write_lines(tmp_path / "questions.jsonl", [record])
         result = score(write_lines(tmp_path / "x.jsonl", LLAVA), "vqa", references=references)
         assert result["overall"]["score"] == 1.0
-        assert result["references"] == "named"
+        assert result["references"] == "questions.jsonl"
 
     def test_captions_of_karpathy_and_coco_files(self, tmp_path: Path) -> None:
         answers = [{"id": "a.jpg", "prediction": "a plane on grass"}, {"id": "b.jpg", "prediction": "two ships"}]
@@ -359,3 +359,43 @@ class TestVariants:
         three = score(write_lines(tmp_path / "z.jsonl", rows[:1]), "vqa")["image_list_sha256"]
         assert one == two != three
         assert len(one) == 64
+
+
+class TestOutputs:
+    """The folder that ``--out`` writes is a run: it can be reported and compared."""
+
+    def test_a_folder_can_be_reported_and_compared(self, tmp_path: Path) -> None:
+        from geoprose.evaluation.outcomes import read_outcomes
+        from geoprose.evaluation.predictions import read_predictions
+
+        records = rsvqa_records({"presence": (3, 4), "comp": (1, 4)})
+        result = score(write_lines(tmp_path / "x.jsonl", records), "rsvqa", out=tmp_path / "run")
+        assert json.loads((tmp_path / "run" / "result.json").read_text()) == result
+        outcomes = read_outcomes(tmp_path / "run")
+        assert {name: one.score for name, one in outcomes.items() if one.task == "presence"} == {
+            "presence-0": 1.0,
+            "presence-1": 1.0,
+            "presence-2": 1.0,
+            "presence-3": 0.0,
+        }
+        assert outcomes["comp-0"].cluster == "0.tif"
+        rows = read_predictions(tmp_path / "run" / "predictions.jsonl")
+        assert [row.id for row in rows] == [record["id"] for record in records]
+        page = (tmp_path / "run" / "report.html").read_text()
+        assert "substring" in page
+
+    def test_a_long_file_is_written_as_its_result_alone(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        from geoprose.evaluation.score import run
+
+        monkeypatch.setattr(run, "MAX_ROWS", 3)
+        records = rsvqa_records({"presence": (3, 4)})
+        score(write_lines(tmp_path / "x.jsonl", records), "rsvqa", out=tmp_path / "run")
+        written = {path.name for path in (tmp_path / "run").iterdir()}
+        assert {"result.json", "run.json", "report.html"} == written
+
+    def test_predictions_of_a_run_score_as_the_file_did(self, tmp_path: Path) -> None:
+        records = rsvqa_records({"presence": (3, 4), "comp": (1, 4)})
+        first = score(write_lines(tmp_path / "x.jsonl", records), "rsvqa", out=tmp_path / "run")
+        second = score(tmp_path / "run" / "predictions.jsonl", "rsvqa")
+        assert second["predictions"]["layout"] == "geoprose"
+        assert second["by_type"] == first["by_type"]

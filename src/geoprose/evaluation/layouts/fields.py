@@ -17,18 +17,23 @@ MAX_NESTED = 100_000
 
 def text(value: Any) -> str:
     """Return ``value`` as text: nothing and NaN are empty, whole floats lose their point, a list of one is its item."""
+    if isinstance(value, str):
+        return value
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     if isinstance(value, list | tuple) and len(value) == 1:
         return text(value[0])
-    return value if isinstance(value, str) else json.dumps(value) if isinstance(value, list | dict) else str(value)
+    return json.dumps(value) if isinstance(value, list | dict) else str(value)
 
 
 def first_of(record: Record, *names: str) -> Any:
     """Return the value of the first of ``names`` that the record has, else None."""
-    return next((record[name] for name in names if name in record), None)
+    for name in names:
+        if name in record:
+            return record[name]
+    return None
 
 
 def texts(value: Any) -> tuple[str, ...]:

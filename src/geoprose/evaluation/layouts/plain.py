@@ -54,7 +54,9 @@ def meta_of(record: Record) -> dict[str, Any]:
     """Return what a record says under keys of a sample's meta, lists inside cells read."""
     given = record.get("meta")
     found = dict(given) if isinstance(given, dict) else {}
-    found.update({key: record[key] for key in META_KEYS & record.keys() if record[key] not in (None, "")})
+    found.update({key: value for key, value in record.items() if key in META_KEYS and value not in (None, "")})
+    if not found:
+        return {}
     for key in ("boxes", "size_px", "options", "objects", "answers", "box_labels", "polygons", "difficult", "region"):
         if key in found:
             found[key] = nested(found[key])

@@ -29,6 +29,7 @@ class ScoreRequest:
         codec: Box format of the answers; the layout's when empty.
         keep: What to do with different answers under one identifier.
         size_px: Width and height of every picture, where no file says them.
+        out: Folder to write the result to, and the single answers for reports and comparisons; nothing when None.
     """
 
     predictions: Path
@@ -41,3 +42,4 @@ class ScoreRequest:
     codec: str = ""
     keep: Keep = ""
     size_px: tuple[int, int] | None = None
+    out: Path | None = None

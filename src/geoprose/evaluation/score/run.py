@@ -17,6 +17,7 @@ from geoprose.evaluation.score.faults import BoxWatch, LabelWatch, RepeatWatch
 from geoprose.evaluation.score.intake import Intake
 from geoprose.evaluation.score.items import GUESSED_FROM, ItemMaker, choose_codecs
 from geoprose.evaluation.score.judge import Judge
+from geoprose.evaluation.score.outputs import MAX_ROWS, RunWriter, write_page
 from geoprose.evaluation.score.pictures import Pictures
 from geoprose.evaluation.score.sheet import JudgedType, ScoreSheet
 from geoprose.evaluation.score.truth import Truth, truth_from_data, truth_from_file
@@ -26,6 +27,7 @@ from geoprose.evaluation.tasks import TaskSpec, load_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from geoprose.evaluation.layouts.open import PredictionFile
     from geoprose.evaluation.metrics.base import Item
@@ -55,7 +57,7 @@ def score_file(request: ScoreRequest, on_progress: Callable[[str, int, int], Non
     """Score one file of predictions.
 
     Args:
-        request: The file, the task and what else is known.
+        request: The file, the task and what else is known; with ``out`` the folder of a run is written too.
         on_progress: Called with (what, rows done, rows in all).
 
     Returns:
@@ -67,67 +69,100 @@ def score_file(request: ScoreRequest, on_progress: Callable[[str, int, int], Non
     """
     task = request.task if isinstance(request.task, TaskSpec) else load_task(request.task)
     check_names(task, request.variants or ())
-    file = open_predictions(request.predictions, request.layout)
-    intake = Intake(task, file, _truth(request, task), request.keep)
-    intake.survey()
-    codec, reference_codec, codec_reason = choose_codecs(request, file.layout, task, islice(file.rows(), GUESSED_FROM))
-    maker = ItemMaker(request, (codec, reference_codec), intake.choices, request.data)
-    open_types = {
-        name: _OpenType(Judge(variants_of(task.question_type(name), request.variants))) for name in intake.types
-    }
-    pictures = Pictures()
-    for place, row in enumerate(intake.rows()):
-        open_types[row.type].add(maker.make(row), place)
-        pictures.add(row.image)
-        if on_progress is not None and place % REPORTED_EVERY == 0:
-            on_progress("scoring", place, intake.counts.rows)
-    sheet = _sheet(task, open_types, pictures)
-    return {
-        "task": task.name,
-        "task_version": task.version,
-        "task_sha256": task.content_hash(),
-        "predictions": _describe(file),
-        "references": "in the file" if request.references is None and request.data is None else "named",
-        "box_codec": {"name": codec, "chosen": codec_reason, "references": reference_codec},
-        **sheet.report(),
-        "overall_types": list(task.overall or sheet.types),
-        "skipped_types": dict(sorted(intake.counts.skipped_types.items())),
-        "images": len(pictures.names),
-        "image_list_sha256": pictures.list_hash(),
-        "counts": _counts(intake, pictures),
-        "warnings": [warning.to_dict() for warning in _warnings(file, intake, maker, open_types, pictures, sheet)],
-        "version": __version__,
-    }
+    scoring = _FileScoring(request, task)
+    scoring.judge(on_progress)
+    result = scoring.result()
+    if request.out is not None:
+        scoring.write(request.out, result)
+    return result
+
+
+class _FileScoring:
+    """One file on its way to a result."""
+
+    def __init__(self, request: ScoreRequest, task: TaskSpec) -> None:
+        self._request, self._task = request, task
+        self._file = open_predictions(request.predictions, request.layout)
+        self._intake = Intake(task, self._file, _truth(request, task), request.keep)
+        self._intake.survey()
+        first = islice(self._file.rows(), GUESSED_FROM)
+        self._codec, self._reference_codec, self._codec_reason = choose_codecs(request, self._file.layout, task, first)
+        codecs = (self._codec, self._reference_codec)
+        self._maker = ItemMaker(request, codecs, self._intake.choices, request.data)
+        self._pictures = Pictures()
+        self._keeps = request.out is not None and self._intake.counts.rows <= MAX_ROWS
+        self._types = {name: self._open_type(name) for name in self._intake.types}
+        self._writer = RunWriter(task, request)
+
+    def judge(self, on_progress: Callable[[str, int, int], None] | None) -> None:
+        """Read the file again and judge every row."""
+        total = self._intake.counts.rows
+        for place, row in enumerate(self._intake.rows()):
+            self._types[row.type].add(self._maker.make(row), place)
+            self._pictures.add(row.image)
+            if self._keeps:
+                self._writer.add(row)
+            if on_progress is not None and place % REPORTED_EVERY == 0:
+                on_progress("scoring", place, total)
+        for one in self._types.values():
+            one.judge.close()
+        if on_progress is not None:
+            on_progress("scoring", total, total)
+
+    def result(self) -> dict[str, Any]:
+        """Summarise what was judged."""
+        request, task, intake = self._request, self._task, self._intake
+        judged = [
+            JudgedType(name, one.judge, np.array(one.places, dtype=np.int64)) for name, one in self._types.items()
+        ]
+        sheet = ScoreSheet(task, judged, ClusteredBootstrap(self._pictures.clusters.tolist()))
+        named = request.references or request.data
+        return {
+            "task": task.name,
+            "task_version": task.version,
+            "task_sha256": task.content_hash(),
+            "system": {"name": request.predictions.stem},
+            "predictions": _describe(self._file),
+            "references": named.name if named else "in the file",
+            "box_codec": {"name": self._codec, "chosen": self._codec_reason, "references": self._reference_codec},
+            **sheet.report(),
+            "baselines": {},
+            "overall_types": list(task.overall or sheet.types),
+            "skipped_types": dict(sorted(intake.counts.skipped_types.items())),
+            "images": len(self._pictures.names),
+            "image_list_sha256": self._pictures.list_hash(),
+            "counts": _counts(intake, self._pictures),
+            "warnings": [warning.to_dict() for warning in self._warnings(sheet)],
+            "versions": {"geoprose": __version__},
+        }
+
+    def write(self, out: Path, result: dict[str, Any]) -> None:
+        """Write the folder of a run."""
+        judgements = {
+            place: judgement
+            for one in self._types.values()
+            for place, judgement in zip(one.places, one.judge.judgements, strict=False)
+        }
+        self._writer.write(out, result, judgements if self._keeps else None)
+        write_page(out)
+
+    def _open_type(self, name: str) -> _OpenType:
+        variants = variants_of(self._task.question_type(name), self._request.variants)
+        return _OpenType(Judge(variants, keeps_judgements=self._keeps))
+
+    def _warnings(self, sheet: ScoreSheet) -> list[ScoreWarning]:
+        found = file_warnings(self._file.notes, self._intake.counts, self._maker.not_finite, self._pictures.unnamed)
+        for name, one in self._types.items():
+            found += [warning.of_type(name) for watch in one.watches for warning in watch.found()]
+        for judged in sheet.types.values():
+            found += variant_warnings(judged)
+        return found
 
 
 def _truth(request: ScoreRequest, task: TaskSpec) -> Truth | None:
     if request.references is not None:
         return truth_from_file(request.references)
     return None if request.data is None else truth_from_data(task, request.data)
-
-
-def _sheet(task: TaskSpec, open_types: dict[str, _OpenType], pictures: Pictures) -> ScoreSheet:
-    judged = []
-    for name, one in open_types.items():
-        one.judge.close()
-        judged.append(JudgedType(name, one.judge, np.array(one.places, dtype=np.int64)))
-    return ScoreSheet(task, judged, ClusteredBootstrap(pictures.clusters.tolist()))
-
-
-def _warnings(
-    file: PredictionFile,
-    intake: Intake,
-    maker: ItemMaker,
-    open_types: dict[str, _OpenType],
-    pictures: Pictures,
-    sheet: ScoreSheet,
-) -> list[ScoreWarning]:
-    found = file_warnings(file.notes, intake.counts, maker.not_finite, pictures.unnamed)
-    for name, one in open_types.items():
-        found += [warning.of_type(name) for watch in one.watches for warning in watch.found()]
-    for judged in sheet.types.values():
-        found += variant_warnings(judged)
-    return found
 
 
 def _describe(file: PredictionFile) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from geoprose.evaluation.score.faults import ScoreWarning
 if TYPE_CHECKING:
     from geoprose.evaluation.layouts.files import FileNotes
     from geoprose.evaluation.score.intake import Counts
+    from geoprose.evaluation.score.ledger import Ledger
     from geoprose.evaluation.score.sheet import JudgedType
 
 _FILE_MESSAGES = {
@@ -58,23 +59,24 @@ def file_warnings(notes: FileNotes, counts: Counts, not_finite: int, unnamed: in
 
 
 def variant_warnings(judged: JudgedType) -> list[ScoreWarning]:
-    """Say of each faulty variant how many answers it counts as right that the default does not, and the reverse."""
+    """Say how many answers each faulty variant judges otherwise than the default, where both say right or wrong."""
     judge, default = judged.judge, judged.judge.default
     found = []
     for variant in judge.variants[1:]:
         ledger = judge.ledgers.get(variant.name)
-        if (
-            not variant.fault
-            or ledger is None
-            or not (variant.metric.is_accuracy and judge.variants[0].metric.is_accuracy)
-        ):
+        if not variant.fault or ledger is None or not (_is_right_or_wrong(ledger) and _is_right_or_wrong(default)):
             continue
         more = int((ledger.scores > default.scores).sum())
         less = int((ledger.scores < default.scores).sum())
         if more or less:
             text = (
-                f"The faulty variant {variant.name} gives {more} answers more credit than the default and {less} less. "
-                f"{variant.fault}"
+                f"The faulty variant {variant.name} calls {more} answers right that the default calls wrong, and "
+                f"{less} the other way round. {variant.fault}"
             )
             found.append(ScoreWarning("faulty-variant", text, more + less, len(default), (), judged.name))
     return found
+
+
+def _is_right_or_wrong(ledger: Ledger) -> bool:
+    """Whether every score is 0 or 1: pooled figures are spread over the items and say nothing about one of them."""
+    return bool(((ledger.scores == 0) | (ledger.scores == 1)).all())
