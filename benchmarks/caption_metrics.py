@@ -23,7 +23,7 @@ from geoprose.evaluation.metrics.bleu import bleu
 from geoprose.evaluation.metrics.cider import cider
 from geoprose.evaluation.metrics.ngrams import encode_captions
 from geoprose.evaluation.metrics.rouge import rouge_l
-from geoprose.evaluation.metrics.tokens import tokenise_caption
+from geoprose.evaluation.metrics.tokens import _tokens_of, tokenise_caption
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +106,8 @@ def captions(num_items: int) -> tuple[list[str], list[list[str]]]:
 
 
 def ours(candidates: list[str], references: list[list[str]]) -> dict[str, float]:
-    """Our figures of the set."""
+    """Our figures of the set, with nothing known from an earlier run."""
+    _tokens_of.cache_clear()
     encoded = encode_captions(
         [tokenise_caption(text) for text in candidates],
         [[tokenise_caption(text) for text in own] for own in references],
