@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 def doctor(
     json_output: bool = typer.Option(False, "--json", help="Print one JSON object."),
-    fetch: bool = typer.Option(False, "--fetch", help="Download what is missing or damaged (about 260 MB in all)."),
+    fetch: bool = typer.Option(False, "--fetch", help="Download what is missing or damaged (about 290 MB in all)."),
 ) -> None:
     """Report weights, imagery and environment. Exit code 3 if an asset is missing or damaged."""
     from geoprose.assets.cache import cache_root

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
@@ -52,6 +53,37 @@ def test_stages_and_order() -> None:
 def test_values_of_nltk(key: str, source: Any) -> None:
     rows = zip(words(VECTORS["candidates"]), VECTORS["references"], strict=True)
     assert [meteor(own, words(refs), source) for own, refs in rows] == pytest.approx(VECTORS[key], abs=1e-12)
+
+
+class _Entry:
+    """Synset and lemma in one, as far as nltk's METEOR asks."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def name(self) -> str:
+        return self._name
+
+    def lemmas(self) -> list[_Entry]:
+        return [self]
+
+
+def test_nltk_agrees_on_random_words() -> None:
+    meteor_score = pytest.importorskip("nltk.translate.meteor_score").meteor_score
+    draw = random.Random(0)
+    vocabulary = ["shop", "store", "shops", "road", "roads", "the", "a", "wood", "forest", "auto", "car", "big"]
+    known = {"shop": ["store"], "forest": ["wood", "the_woods"], "auto": ["car"], "car": ["auto"], "store": ["shop"]}
+
+    class Thesaurus:
+        def synsets(self, word: str) -> list[_Entry]:
+            return [_Entry(name) for name in known.get(word, [])]
+
+    def names(word: str) -> list[str]:
+        return [name for name in known.get(word, []) if "_" not in name]
+
+    for _ in range(300):
+        own, *others = (draw.choices(vocabulary, k=draw.randint(0, 10)) for _ in range(3))
+        assert meteor(own, others, names) == pytest.approx(meteor_score(others, own, wordnet=Thesaurus()), abs=1e-12)
 
 
 def test_synonyms_raise_the_score() -> None:
