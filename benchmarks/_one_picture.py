@@ -6,6 +6,8 @@ import random
 from typing import Any
 
 VOCABULARY = 49152
+GAIN = 2.5
+"""Standard deviation of a weight times the square root of its inputs."""
 # Why untied: random tied weights repeat the last token of the prompt, and equal echoes prove little. The cost is the
 # same: the head multiplies by as many numbers.
 LANGUAGE = {
@@ -82,7 +84,7 @@ def fill(model: Any) -> None:
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             is_norm = parameter.ndim < 2 and "norm" in name and name.endswith("weight")
-            scale = 1.5 / parameter.shape[-1] ** 0.5 if parameter.ndim > 1 else 0.02
+            scale = GAIN / parameter.shape[-1] ** 0.5 if parameter.ndim > 1 else 0.02
             parameter.normal_(0.0, scale, generator=generator)
             if is_norm:
                 parameter.add_(1.0)

@@ -88,3 +88,27 @@ def test_a_fusion_that_leaves_a_state_says_so(preset):
     own = {name for name in state_of(prefixes.cache) if not name.startswith(("position", "v2pe"))}
     assert bool(own) == system.model.model.fusion.keeps_state, own
     assert Prefixes(None, 0).state == {}
+
+
+@pytest.mark.parametrize("sharing", ["cascade", "copy"])
+def test_bfloat16_runs_both_ways(sharing):
+    system = build_system("demo", scale="tiny", dtype=torch.bfloat16)
+    randomise(system.model, 0.15)
+    requests = [Request((picture(0),), text) for text in ("Where?", "What is it, and why?")]
+    assert len(answer_batch(system, requests, 4, sharing=sharing)) == 2
+
+
+def test_without_the_kernel_of_torch_answers_stay(monkeypatch):
+    system = tiny_system("demo", dtype=torch.float32)
+    requests = [Request((picture(seed),), text) for seed in range(2) for text in ("Where?", "What is it, and why?")]
+    before = answer_batch(system, requests, 6, sharing="cascade")
+    monkeypatch.setattr("geoprose.models.attention_lse.is_flash_sound", lambda _dtype: False)
+    assert answer_batch(system, requests, 6, sharing="cascade") == before
+
+
+def test_the_attention_is_the_model_s_own_again_behind_a_cascade():
+    system = tiny_system("demo", dtype=torch.float32)
+    config = system.model.model.language_model.config
+    before = config._attn_implementation
+    answer_batch(system, [Request((picture(0),), "Where?")], 2, sharing="cascade")
+    assert config._attn_implementation == before != "geoprose_cascade"

@@ -64,7 +64,8 @@ class CascadedPrefixes(Continuations):
         rows_T, columns_T = is_real_BL.nonzero(as_tuple=True)
         self._is_real_BS = torch.cat([self._is_real_BS, is_real_BL], dim=-1)
         ids_1T = torch.tensor([[token for row in tokens for token in row]], device=model.device)
-        this = CascadePass(self._memory, self._counts(tokens), rows_T, columns_T, self._open(is_real_BL.shape[1]))
+        places = (part.to(model.device) for part in (rows_T, columns_T, self._open(is_real_BL.shape[1])))
+        this = CascadePass(self._memory, self._counts(tokens), *places)
         with routed(model.model.language_model):
             output = model(
                 input_ids=ids_1T,
