@@ -50,7 +50,11 @@ CASES: list[tuple[str, files.Records, dict[str, Any]]] = [
             "type": "",
         },
     ),
-    ("vrsbench", files.VRSBENCH_VQA, {"id": "P0003_1.png#4", "type": "quantity", "references": ("2",)}),
+    (
+        "vrsbench",
+        files.VRSBENCH_VQA,
+        {"id": "P0003_1.png#4", "type": "quantity", "references": ("2",), "meta": {"verdict": "1"}},
+    ),
     (
         "vrsbench",
         files.VRSBENCH_REFERRING,

@@ -325,6 +325,15 @@ class TestVariants:
         assert "scores" in block["unavailable"]["ranked"]
         assert "ranked" not in block["variants"]
 
+    def test_a_variant_has_its_figures_of_the_whole_set(self, tmp_path: Path) -> None:
+        rows = [row | {"scores": {"port": -0.1, "pond": -3.0}} for row in plain(("port", "port"), ("pond", "pond"))]
+        result = score(write_lines(tmp_path / "x.jsonl", rows), "scene")
+        ranked = result["by_type"]["scene"]["variants"]["ranked"]
+        assert ranked["score"] == 0.5
+        assert ranked["corpus"]["ece"] > 0
+        assert ranked["tables"]["reliability"]["kind"] == "reliability"
+        assert "beside ranked: ece" in file_score_table(result)
+
     def test_unknown_names_list_close_ones(self, tmp_path: Path) -> None:
         path = write_lines(tmp_path / "x.jsonl", PLAIN)
         with pytest.raises(PresetError, match="scene"):

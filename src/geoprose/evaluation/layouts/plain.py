@@ -12,6 +12,7 @@ META_KEYS = frozenset(
         *("answers", "size_px", "gsd_m", "boxes", "box_labels", "difficult", "size_group", "is_unique", "phrase"),
         *("region", "mask", "mask_value", "polygons", "options", "answer_index", "group", "category", "negatives"),
         *("objects", "is_changed", "count", "tolerance", "captions_of", "domain", "duration_group"),
+        "verdict",
     }
 )
 """Columns that go to the sample's meta under their own name; docs/reference/sample-meta.md."""

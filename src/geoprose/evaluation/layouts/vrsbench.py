@@ -17,6 +17,9 @@ def _read(record: Record) -> PredictionRow:
         meta["is_unique"] = bool(unique)
     if text(record.get("size_group")):
         meta["size_group"] = text(record["size_group"])
+    verdict = record.get("correct")  # what the published judge said of the answer
+    if text(verdict):
+        meta["verdict"] = int(verdict) if isinstance(verdict, bool) else text(verdict)
     if text(record.get("obj_cls")):
         meta["phrase"] = text(record["obj_cls"])
     kind = text(record.get("type"))

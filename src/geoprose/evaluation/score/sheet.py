@@ -112,6 +112,15 @@ class ScoreSheet:
             if all(variant.name in judge.ledgers for judge in judges)
         }
 
+    def _own_variants(self, judged: JudgedType) -> dict[str, Any]:
+        """Summarise the variants of one type, with the figures of the whole set that each has beside its score."""
+        blocks = self._shared_variants([judged.name])
+        for name, block in blocks.items():
+            ledger = judged.judge.ledgers[name]
+            beside = {"corpus": ledger.corpus, "tables": ledger.tables, "unavailable": ledger.unavailable}
+            block.update({key: dict(values) for key, values in beside.items() if values})
+        return blocks
+
     def _type_block(self, judged: JudgedType) -> dict[str, Any]:
         judge, default = judged.judge, judged.judge.default
         metric = judge.variants[0].metric
@@ -123,7 +132,7 @@ class ScoreSheet:
             unparsed=default.unparsed,
             protocol=self.task.question_type(judged.name).protocol,
             variant=judge.variants[0].name,
-            variants=self._shared_variants([judged.name]),
+            variants=self._own_variants(judged),
             tables=dict(default.tables),
             unavailable={**default.unavailable, **judge.unavailable},
             **_confusion(default),

@@ -58,13 +58,19 @@ def _type_lines(name: str, block: Mapping[str, Any], explained: set[tuple[str, s
     }
     explained.update((block["protocol"], variant) for variant in words)
     lines += _variant_lines(block["variants"], words)
-    beside = {key: value for key, value in block.items() if key not in _HIDDEN and isinstance(value, int | float)}
-    if beside:
-        figures = ", ".join(f"{key} {_beside(value)}" for key, value in beside.items())
-        lines += textwrap.wrap(f"beside the default: {figures}", WIDTH, initial_indent="  ", subsequent_indent="    ")
+    lines += _beside_lines("the default", {key: value for key, value in block.items() if key not in _HIDDEN})
+    for variant, one in list(block["variants"].items())[1:]:
+        lines += _beside_lines(variant, one.get("corpus", {}))
     for what, reason in block["unavailable"].items():
         lines += textwrap.wrap(f"not available: {what}: {reason}", WIDTH, initial_indent="  ", subsequent_indent="    ")
     return lines
+
+
+def _beside_lines(name: str, figures: Mapping[str, Any]) -> list[str]:
+    shown = ", ".join(f"{key} {_beside(value)}" for key, value in figures.items() if isinstance(value, int | float))
+    if not shown:
+        return []
+    return textwrap.wrap(f"beside {name}: {shown}", WIDTH, initial_indent="  ", subsequent_indent="    ")
 
 
 def _mean_lines(name: str, block: Mapping[str, Any], types: Iterable[str]) -> list[str]:

@@ -51,7 +51,8 @@ class Truth:
         known = self.rows.get(row.id)
         if known is None:
             return None
-        return replace(known, prediction=row.prediction, scores=row.scores, image=known.image or row.image)
+        meta = {**row.meta, **known.meta} if row.meta else known.meta
+        return replace(known, prediction=row.prediction, scores=row.scores, image=known.image or row.image, meta=meta)
 
 
 def truth_from_file(path: Path) -> Truth:
