@@ -167,8 +167,8 @@ def test_circular_needs_every_order() -> None:
     judged = judge("choice", "circular", *rows)
     assert [judgement.score for judgement in judged.judgements] == [1, 1, 0, 0, 0, 1]
     assert judged.corpus["circular_accuracy"] == pytest.approx(2 / 3)
-    assert judged.corpus["questions"] == 3
-    assert judged.corpus["questions_in_one_order"] == 1
+    assert judged.corpus["num_questions"] == 3
+    assert judged.corpus["num_questions_in_one_order"] == 1
     assert sum(judgement.extras["single_accuracy"] for judgement in judged.judgements) == 4
     assert "circular_accuracy" in judge("choice", "circular", rows[-1]).unavailable
 

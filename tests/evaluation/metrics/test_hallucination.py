@@ -126,7 +126,7 @@ def test_chair_by_hand() -> None:
     assert judged.corpus["chair_s"] == pytest.approx(1 / 4)
     assert judged.corpus["chair_i"] == pytest.approx(1 / 4)  # of 4 mentions
     assert judged.corpus["object_recall"] == pytest.approx(3 / 8)  # an airport implies its runway
-    assert judged.corpus["captions_without_objects"] == 2
+    assert judged.corpus["num_captions_without_objects"] == 2
     assert [judgement.score for judgement in judged.judgements] == [0, 1, 1, 0]
     assert judged.tables["hallucinated_objects"] == {"ship": 1}
 

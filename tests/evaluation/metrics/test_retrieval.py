@@ -61,7 +61,7 @@ def test_equal_scores_do_not_win() -> None:
     extras = judge("retrieval", "own-expected", blind).judgements[0].extras
     assert (extras["R@1"], extras["R@5"], extras["R@10"]) == pytest.approx((1 / 20, 5 / 20, 10 / 20))
     assert judge("retrieval", "own-worst", blind).judgements[0].extras["R@10"] == 0.0
-    assert judge("retrieval", "own-expected", blind).corpus["queries_with_ties"] == 1
+    assert judge("retrieval", "own-expected", blind).corpus["num_queries_with_ties"] == 1
 
 
 def test_the_last_bits_of_a_score_decide_nothing() -> None:

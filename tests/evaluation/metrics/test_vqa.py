@@ -46,7 +46,7 @@ def test_vrsbench_notebook_asks_a_judge_for_the_rest() -> None:
     judged = judge("vrsbench-vqa", "vrsbench-notebook", *rows)
     assert [judgement.score for judgement in judged.judgements] == [0.0, 1.0, 0.0, 0.0]
     assert [judgement.is_parsed for judgement in judged.judgements] == [True, True, True, False]
-    assert judged.corpus["missing_verdicts"] == 1.0
+    assert judged.corpus["num_missing_verdicts"] == 1.0
 
 
 def test_no_verdicts_is_no_score() -> None:
@@ -107,7 +107,7 @@ def test_verdict_files(tmp_path: Path) -> None:
     metric = JudgeVerdicts(path=rows)
     judged = metric.judge([item("x", "y", id="a"), item("x", "y", id="b"), item("x", "y", id="z")])
     assert [judgement.score for judgement in judged.judgements] == [1.0, 0.5, 0.0]
-    assert judged.corpus == {"missing_verdicts": 1.0}
+    assert judged.corpus == {"num_missing_verdicts": 1.0}
 
 
 @pytest.mark.parametrize(

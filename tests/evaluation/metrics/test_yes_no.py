@@ -105,14 +105,14 @@ def test_mme_by_hand() -> None:
     assert judged.corpus["accuracy_plus"] == pytest.approx(1 / 3)
     assert judged.corpus["accuracy_plus_macro"] == pytest.approx((1 / 2 + 0) / 2)
     assert judged.corpus["mme_score"] == pytest.approx((75 + 50) + (50 + 0))
-    assert judged.corpus["groups_not_of_two"] == 0
+    assert judged.corpus["num_groups_not_of_two"] == 0
 
 
 def test_mme_reads_no_in_nothing() -> None:
     assert score("yes-no", "mme", item("Nothing", "no", group="a")) == 1.0
     assert score("yes-no", "mme-first-word", item("Nothing", "no", group="a")) == 0.0
     assert "accuracy_plus" in judge("yes-no", "mme", item("yes", "yes")).unavailable
-    assert judge("yes-no", "mme", item("yes", "yes", group="a"), item("no", "no")).corpus["groups_not_of_two"] == 2
+    assert judge("yes-no", "mme", item("yes", "yes", group="a"), item("no", "no")).corpus["num_groups_not_of_two"] == 2
 
 
 def test_unknown_rules_are_named() -> None:

@@ -149,7 +149,7 @@ class Chair:
             "chair_s": sum(j.extras["hallucinated"] > 0 for j in judgements) / len(judgements) if judgements else 0.0,
             "chair_i": totals["hallucinated"] / totals["mentions"] if totals["mentions"] else 0.0,
             "object_recall": totals["named"] / totals["present"] if totals["present"] else 0.0,
-            "captions_without_objects": float(sum(j.extras["mentions"] == 0 for j in judgements)),
+            "num_captions_without_objects": float(sum(j.extras["mentions"] == 0 for j in judgements)),
         }
         return Judged(judgements, corpus, {"hallucinated_objects": dict(invented.most_common(50))})
 

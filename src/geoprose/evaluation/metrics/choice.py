@@ -121,8 +121,8 @@ class CircularChoice(Choice):
         )
         corpus = {
             "circular_accuracy": sum(is_right.values()) / len(is_right),
-            "questions": float(len(groups)),
-            "questions_in_one_order": float(sum(len(places) == 1 for places in groups.values())),
+            "num_questions": float(len(groups)),
+            "num_questions_in_one_order": float(sum(len(places) == 1 for places in groups.values())),
         }
         return Judged(judgements, corpus, single.tables)
 

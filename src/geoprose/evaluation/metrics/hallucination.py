@@ -62,7 +62,7 @@ class FalsePremise:
         judgements = tuple(_judge(item) for item in items)
         false = [judgement for judgement in judgements if judgement.truth == REFUSED]
         true = [judgement for judgement in judgements if judgement.truth == ANSWERED]
-        corpus = {"false_premises": float(len(false)), "true_premises": float(len(true))}
+        corpus = {"num_false_premises": float(len(false)), "num_true_premises": float(len(true))}
         if false:
             corpus["refusal_recall"] = sum(judgement.score for judgement in false) / len(false)
         if true:

@@ -133,7 +133,7 @@ class Retrieval:
         standings = [self._standing(item) for item in items]
         judgements = tuple(self._judge(item, standing) for item, standing in zip(items, standings, strict=True))
         found = [standing for standing in standings if standing is not None]
-        corpus = {"queries_with_ties": float(sum(standing.tied > standing.relevant for standing in found))}
+        corpus = {"num_queries_with_ties": float(sum(standing.tied > standing.relevant for standing in found))}
         if found:
             # A query whose partner is nowhere in the list counts as last: infinitely far, so that it moves the median.
             ranks = [float("inf") if standing is None else standing.rank(self._ties) for standing in standings]

@@ -113,7 +113,7 @@ class JudgeVerdicts:
             Judgement(verdict or 0.0, verdict is not None, lower_strip(item.prediction))
             for item, verdict in zip(items, verdicts, strict=True)
         )
-        return Judged(judgements, {"missing_verdicts": float(missing)})
+        return Judged(judgements, {"num_missing_verdicts": float(missing)})
 
     def _verdict(self, item: Item) -> float | None:
         return self._verdicts.get(item.id, parse_verdict(item.meta.get("verdict")))

@@ -162,7 +162,7 @@ class PairedYesNo:
             "accuracy_plus": sum(groups * both for groups, both in plus.values()) / total_groups,
             "accuracy_plus_macro": macro_mean(plus),
             "mme_score": sum(100 * (single + both) for _, single, both, _ in by_category.values()),
-            "groups_not_of_two": float(sum(odd for _, _, _, odd in by_category.values())),
+            "num_groups_not_of_two": float(sum(odd for _, _, _, odd in by_category.values())),
         }
         means = {name: (groups, single) for name, (groups, single, _, _) in by_category.items()}
         return Judged(judgements, corpus, {"accuracy_plus": means_table(plus), "accuracy": means_table(means)})
