@@ -116,6 +116,8 @@ def test_each_kind_of_system_answers_in_its_own_way_only(writer: System, dual: S
             if system is not right:
                 with pytest.raises(TaskError, match=f"of kind {system.spec.kind}, which cannot answer by '{name}'"):
                     way.check(system)
+    with pytest.raises(TaskError, match="nothing before it"):
+        build_answering(colour_task(answering="retrieval", prompt=PromptSpec(shots=1)))
     with pytest.raises(ConfigError, match="does not take"):
         build_answering(colour_task(answering="generate", answering_options={"rank": "text"}))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from geoprose.core.errors import ConfigError
+from geoprose.core.errors import ConfigError, TaskError
 from geoprose.core.registry import Registry
 
 if TYPE_CHECKING:
@@ -23,13 +23,25 @@ ANSWERINGS: Registry[type[Answering]] = Registry(
 )
 
 
+WITHOUT_CONVERSATION = ("contrastive", "retrieval", "dense")
+"""Ways that see one question and nothing before it."""
+
+
 def build_answering(task: TaskSpec) -> Answering:
     """Build the way in which a task is answered.
 
     Raises:
         ConfigError: If it does not take the task's ``answering_options``.
+        TaskError: If it cannot show what the prompt asks for.
     """
     chosen: Any = ANSWERINGS.get(task.answering)
+    prompt = task.prompt
+    if task.answering in WITHOUT_CONVERSATION and (prompt.shots or prompt.is_multi_turn or prompt.system):
+        raise TaskError(
+            f"Task {task.name} is answered by {task.answering}, which sees one question and nothing before it: no "
+            "solved examples, no earlier turns, no system message. Leave them out, or answer by 'generate' or "
+            "'likelihood'."
+        )
     try:
         way: Answering = chosen(**task.answering_options)
     except TypeError as error:
