@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -71,6 +72,16 @@ def test_an_empty_folder_is_answered_with_the_layout(name: str, tmp_path: Path) 
     with pytest.raises(DataError) as caught:
         list(reader.read(tmp_path, split))
     assert reader.layout in str(caught.value)
+
+
+@pytest.mark.parametrize("name", MINIATURES)
+def test_a_split_that_is_not_there_is_refused_or_empty(name: str, tmp_path: Path) -> None:
+    make, _, options, _ = MINIATURES[name]
+    root = make(tmp_path)
+    samples = []
+    with contextlib.suppress(DataError):  # anything else is a crash
+        samples = list(build_reader(name, options).read(root, "no_such_split"))
+    assert samples == []
 
 
 def test_unknown_readers_and_options_are_refused() -> None:

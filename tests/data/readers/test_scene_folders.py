@@ -57,7 +57,7 @@ def test_lists_name_the_split(tmp_path: Path) -> None:
     reader = SceneFoldersReader(data_set="aid", lists={"test": "test.txt"})
     found = [sample.id for sample in reader.read(root, "test")]
     assert found == ["BareLand/bareland_2.jpg", "StorageTanks/storagetanks_1.jpg"]
-    with pytest.raises(DataError, match="has no list"):
+    with pytest.raises(DataError, match="there are test"):
         list(reader.read(root, "val"))
 
 

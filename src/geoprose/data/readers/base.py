@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 from geoprose.core.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from geoprose.core.types import Sample
@@ -32,6 +32,16 @@ class Reader(Protocol):
             DataError: If a file is missing or broken; the message says what to download and where to put it.
         """
         ...
+
+
+def check_split(split: str, splits: Sequence[str], layout: str) -> None:
+    """Refuse a split that a layout does not have.
+
+    Raises:
+        DataError: Naming the splits it has.
+    """
+    if split not in splits:
+        raise DataError(f"There is no split {split!r}; there are {', '.join(splits)}. Expected layout: {layout}")
 
 
 def fail_missing(root: Path, missing: Path | str, layout: str) -> NoReturn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from geoprose.core.errors import ConfigError
+from geoprose.data.readers.base import check_split
 from geoprose.data.readers.files import first_present, inside, join, read_entries
 from geoprose.data.readers.picture import Picture
 from geoprose.data.records import fail, strings, text
@@ -42,6 +43,7 @@ class ChatEarthNetReader:
 
     def read(self, root: Path, split: str) -> Iterator[Sample]:
         """Yield one question per picture."""
+        check_split(split, self.splits, self.layout)
         name = f"json_files/ChatEarthNet_caps_{self.writer}_{split}.json"
         entries = read_entries(root, name, self.layout)
         folder = first_present(root, IMAGE_FOLDERS, self.layout)

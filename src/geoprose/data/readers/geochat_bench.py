@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from geoprose.answers.codecs import parse_answer
 from geoprose.answers.corners import box_corners
 from geoprose.core.errors import ConfigError, DataError
+from geoprose.data.readers.base import check_split
 from geoprose.data.readers.files import first_present, inside, join, numbers, read_jsonl
 from geoprose.data.readers.objects import Thing, size_group, spell
 from geoprose.data.readers.picture import Picture, json_list, spellings
@@ -72,6 +73,7 @@ class GeochatBenchReader:
 
     def read(self, root: Path, split: str) -> Iterator[Sample]:
         """Yield the questions in the order of the file."""
+        check_split(split, self.splits, self.layout)
         file, folders = FILES[self.what]
         rows = list(read_jsonl(root, file, self.layout))
         folder = first_present(root, folders, self.layout)

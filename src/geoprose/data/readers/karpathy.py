@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from geoprose.core.errors import ConfigError
 from geoprose.core.registry import unknown_name_message
+from geoprose.data.readers.base import check_split
 from geoprose.data.readers.files import first_present, inside, join, read_json
 from geoprose.data.readers.picture import Picture
 from geoprose.data.readers.retrieval import retrieval_samples
@@ -111,6 +112,7 @@ class KarpathyReader:
 
     def read(self, root: Path, split: str) -> Iterator[Sample]:
         """Yield one question per picture, or the queries of both ways."""
+        check_split(split, self.splits, self.layout)
         captioned = self._captioned(root, split)
         if self.what == "retrieval":
             yield from retrieval_samples(captioned)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from geoprose.data.readers.base import fail_missing
+from geoprose.data.readers.base import check_split, fail_missing
 from geoprose.data.readers.files import inside, join, read_entries, read_jsonl
 from geoprose.data.readers.picture import Picture, json_list
 from geoprose.data.records import fail, strings, text
@@ -34,6 +34,7 @@ class LrsVqaReader:
 
     def read(self, root: Path, split: str) -> Iterator[Sample]:
         """Yield the questions in the order of the file."""
+        check_split(split, self.splits, self.layout)
         for number, (where, row) in enumerate(read_jsonl(root, "LRS_VQA_merged.jsonl", self.layout)):
             image = inside(row.get("image"), where, "image").removeprefix("LRS_VQA/")
             path = image if (root / image).is_file() else join("image", image.rsplit("/", 1)[-1])
@@ -58,6 +59,7 @@ class MmeRealWorldRsReader:
 
     def read(self, root: Path, split: str) -> Iterator[Sample]:
         """Yield the questions in the order of the file."""
+        check_split(split, self.splits, self.layout)
         name = "MME_RealWorld.json"
         found = False
         for number, row in enumerate(read_entries(root, name, self.layout)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from geoprose.core.errors import ConfigError, DataError
-from geoprose.data.readers.base import fail_missing
+from geoprose.data.readers.base import check_split, fail_missing
 from geoprose.data.readers.files import inside, join, read_entries, read_list
 from geoprose.data.readers.masks import mask_values
 from geoprose.data.readers.picture import Picture
@@ -38,6 +38,7 @@ class LevirCcReader:
 
     def read(self, root: Path, split: str) -> Iterator[Sample]:
         """Yield one question per pair."""
+        check_split(split, self.splits, self.layout)
         name = "LevirCCcaptions.json"
         for number, entry in enumerate(read_entries(root, name, self.layout, "images")):
             if entry.get("split", entry.get("filepath")) != split:
@@ -83,6 +84,7 @@ class ChangePairsReader:
 
     def read(self, root: Path, split: str) -> Iterator[Sample]:
         """Yield one question per pair, by name."""
+        check_split(split, self.splits, self.layout)
         base = split if (root / split).is_dir() else ""
         if base:
             names = [path.rsplit("/", 1)[-1] for path in list_pictures(root, join(base, "A"), self.layout)]

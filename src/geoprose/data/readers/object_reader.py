@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from geoprose.core.errors import ConfigError
 from geoprose.data.readers import objects, pope
+from geoprose.data.readers.base import check_split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,6 +56,7 @@ class ObjectReader(ABC):
 
     def read(self, root: Path, split: str) -> Iterator[Sample]:
         """Yield the questions about the pictures of a split."""
+        check_split(split, self.splits, self.layout)
         yield from object_questions(self, list(self.pictures(root, split)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from geoprose.core.errors import ConfigError
+from geoprose.data.readers.base import check_split
 from geoprose.data.readers.files import inside, join, read_entries
 from geoprose.data.readers.picture import Picture
 from geoprose.data.records import fail, items, mapping, text
@@ -42,6 +43,7 @@ class RsgptReader:
 
     def read(self, root: Path, split: str) -> Iterator[Sample]:
         """Yield one question per picture, or per question about it."""
+        check_split(split, self.splits, self.layout)
         folder, file = FILES[split]
         name = join(folder, file)
         for number, entry in enumerate(read_entries(root, name, self.layout, "annotations")):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from geoprose.core.errors import ConfigError, DataError
 from geoprose.core.registry import unknown_name_message
+from geoprose.data.readers.base import check_split
 from geoprose.data.readers.files import first_present, identifier, inside, join, read_entries
 from geoprose.data.readers.picture import Picture
 from geoprose.data.records import fail, items, text
@@ -98,6 +99,7 @@ class RsvqaReader:
 
     def read(self, root: Path, split: str) -> Iterator[Sample]:
         """Yield the active questions about the active pictures, picture by picture."""
+        check_split(split, self.splits, self.layout)
         begin = self.data_set.files[split]
         images = read_entries(root, f"{begin}_images.json", self.layout, "images")
         questions = _Table(root, begin, "questions", self.layout)

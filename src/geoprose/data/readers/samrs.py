@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from geoprose.core.errors import ConfigError
 from geoprose.core.registry import unknown_name_message
+from geoprose.data.readers.base import check_split
 from geoprose.data.readers.files import first_present, inside, join, read_list
 from geoprose.data.readers.masks import mask_values
 from geoprose.data.readers.objects import object_words
@@ -95,6 +96,7 @@ class SamrsReader:
 
     def read(self, root: Path, split: str) -> Iterator[Sample]:
         """Yield the questions about the pictures of a split's list."""
+        check_split(split, self.splits, self.layout)
         chosen = MASK_SETS[self.part]
         images = first_present(root, chosen.images, self.layout)
         masks = first_present(root, chosen.masks, self.layout)

@@ -7,9 +7,9 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from geoprose.core.errors import ConfigError, DataError
+from geoprose.core.errors import ConfigError
 from geoprose.core.registry import unknown_name_message
-from geoprose.data.readers.base import fail_missing
+from geoprose.data.readers.base import check_split, fail_missing
 from geoprose.data.readers.files import inside, join, read_list
 from geoprose.data.readers.picture import Picture, json_list, spellings
 from geoprose.data.readers.pictures import list_pictures
@@ -154,6 +154,7 @@ class SceneFoldersReader:
 
     def read(self, root: Path, split: str) -> Iterator[Sample]:
         """Yield one question per picture, by class and file name."""
+        check_split(split, self.splits, self.layout)
         by_class = self._by_class(root)
         found = sum(len(paths) for paths in by_class.values())
         if (len(by_class), found) != (self.data_set.num_classes, self.data_set.num_pictures):
@@ -192,6 +193,4 @@ class SceneFoldersReader:
         return "train" if draw < self.train_percent else "test"
 
     def _listed(self, root: Path, split: str) -> set[str]:
-        if split not in self.lists:
-            raise DataError(f"Split {split!r} has no list; there are lists for {', '.join(self.lists)}.")
         return {inside(line, self.lists[split]) for line in read_list(root, self.lists[split], self.layout)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from geoprose.data.readers.base import fail_missing
+from geoprose.data.readers.base import check_split, fail_missing
 from geoprose.data.readers.files import inside, join, read_list, read_xml, xml_text
 from geoprose.data.readers.object_reader import ObjectQuestion, ObjectReader
 from geoprose.data.readers.objects import ObjectPicture, Thing, size_group, spell
@@ -89,6 +89,7 @@ class DiorRsvgReader:
 
     def read(self, root: Path, split: str) -> Iterator[Sample]:
         """Yield one question per object of the split, in the order of the files."""
+        check_split(split, self.splits, self.layout)
         wanted = self._numbers(root, split)
         files = sorted((root / "Annotations").glob("*.xml"), key=lambda path: path.name)
         if not files:

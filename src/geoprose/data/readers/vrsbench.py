@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from geoprose.answers.codecs import parse_answer
 from geoprose.core.errors import ConfigError
-from geoprose.data.readers.base import fail_missing
+from geoprose.data.readers.base import check_split, fail_missing
 from geoprose.data.readers.files import inside, join, numbers, read_entries, read_json
 from geoprose.data.readers.objects import Thing, object_words, size_group, spell
 from geoprose.data.readers.picture import Picture, json_list
@@ -72,6 +72,7 @@ class VrsbenchReader:
 
     def read(self, root: Path, split: str) -> Iterator[Sample]:
         """Yield the questions in the order of the file, or of the pictures' names."""
+        check_split(split, self.splits, self.layout)
         folder = "Images_train" if split == "train" else "Images_val"
         name = EVALUATION_FILES[self.what]
         if split != "train":

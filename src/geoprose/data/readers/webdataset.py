@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from geoprose.core.errors import DataError
 from geoprose.core.files import write_bytes
-from geoprose.data.readers.base import fail_missing
+from geoprose.data.readers.base import check_split, fail_missing
 from geoprose.data.readers.files import join
 from geoprose.data.readers.picture import Picture
 from geoprose.data.records import fail
@@ -61,6 +61,7 @@ class Rs5mReader:
 
     def read(self, root: Path, split: str) -> Iterator[Sample]:
         """Yield one caption question per sample, shard by shard."""
+        check_split(split, self.splits, self.layout)
         files = sorted([*root.glob(self.shards), *(root / split).glob(self.shards)])
         if not files:
             fail_missing(root, self.shards, self.layout)
