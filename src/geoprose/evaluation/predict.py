@@ -62,6 +62,11 @@ class Exam:
     batch_size: int = 64
     on_progress: Progress | None = None
 
+    def material(self, hashes: ImageHashes | None = None) -> Material:
+        """Return what questions are made of."""
+        hashes = hashes or ImageHashes(self.data_dir)
+        return Material(self.task, self.samples, self.train, self.data_dir, hashes)
+
 
 def predict_all(exam: Exam, examinees: Mapping[str, Examinee], work: Workplace) -> dict[str, str]:
     """Write the answers of the system and of every baseline that are not there yet.
@@ -142,7 +147,7 @@ def pieces_of(samples: Sequence[Sample], size: int) -> list[list[int]]:
 def _answer_in_pieces(source: str, examinee: Examinee, exam: Exam, work: Workplace, hashes: ImageHashes) -> None:
     """Answer this shard's pieces that are not on the disk yet, each written before the next one begins."""
     way = build_answering(exam.task)
-    maker = QuestionMaker(Material(exam.task, exam.samples, exam.train, exam.data_dir, hashes), examinee.system)
+    maker = QuestionMaker(exam.material(hashes), examinee.system)
     own = [sample.images for sample in exam.samples]
     shown = shuffled_images(exam.samples, SHUFFLE_SEED) if source == "shuffled" else own
     everything = [list(range(len(exam.samples)))] if way.is_setwise else pieces_of(exam.samples, PIECE)

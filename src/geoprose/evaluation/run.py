@@ -86,6 +86,7 @@ def _predict(
 ) -> list[int]:
     """Answer this shard's part; return the shards that are still missing, none when the run is whole."""
     from geoprose.evaluation.answering.base import Examinee
+    from geoprose.evaluation.answering.questions import rendered_example
     from geoprose.evaluation.predict import Exam, planned_sources, predict_all
 
     if system is None:
@@ -108,8 +109,9 @@ def _predict(
     if blind is not None:
         examinees["blind"] = Examinee(blind.system, *size, is_blind=True)
     left_out = predict_all(exam, examinees, work)
-    record = run_record(loaded, exam, options)
-    work.write_record(record | work.state() | {"plan": plan, "sources": sources, "left_out": left_out})
+    record = run_record(loaded, exam, options) | work.state()
+    record["rendered_example"] = rendered_example(exam.material(), loaded.system)
+    work.write_record(record | {"plan": plan, "sources": sources, "left_out": left_out})
     return _join(work, samples.asked)
 
 

@@ -134,6 +134,10 @@ def test_solved_examples_change_the_answer_and_are_recorded(writer: System, data
     assert [one.prediction for one in without.values()] != [one.prediction for one in shown.values()]
     run = json.loads((tmp_path / "2" / "run.json").read_text())
     assert run["task"]["prompt"]["shots"] == 2
+    text = run["rendered_example"]
+    assert text.count("<image>") == 3
+    assert text.count("Which colour?") == 3
+    assert text.endswith(writer.spec.prompt.assistant_prefix)
     number = row.shots[0].split("-")[1]
     colour = list(COLOURS)[int(number) % 3]
     other = list(COLOURS)[int(row.shots[1].split("-")[1]) % 3]

@@ -100,3 +100,20 @@ class QuestionMaker:
             width, height = picture_size(self._material.data_dir / sample.images[0])
         resolution = self._system.spec.resolution
         return plan_resize(width, height, getattr(resolution, "mode", "resize"), resolution.image_size)
+
+
+def rendered_example(material: Material, system: System[Any]) -> str:
+    """Return the whole text of the first question, chat template, solved examples and all, as the system reads it.
+
+    Of a system without a language model: the bare question.
+    """
+    from geoprose.inference.generate import Request
+    from geoprose.inference.shared_prefix import messages_of
+    from geoprose.processing.prompt import render
+
+    first = material.samples[0]
+    question = QuestionMaker(material, system).make(first, first.images)
+    if not hasattr(system.spec, "language_model"):
+        return question.text
+    request = Request(question.images, question.text, question.history)
+    return render(messages_of(system, request), system.processor.prompt_format, add_generation_prompt=True).text
