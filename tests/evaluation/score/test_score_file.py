@@ -170,6 +170,7 @@ class TestReferences:
         assert result["overall"]["score"] == 0.5
         assert result["counts"]["missing"] == result["counts"]["unknown"] == 1
         assert kinds(result)["missing"]["examples"] == ["s1"]
+        assert "empty-answers" not in kinds(result)
         assert kinds(result)["unknown"]["examples"] == ["s9"]
         assert result["images"] == 2
 
@@ -256,7 +257,7 @@ class TestWarnings:
 
     def test_names_that_differ_by_spaces_and_labels_nobody_asked_for(self, tmp_path: Path) -> None:
         found = kinds(score(write_lines(tmp_path / "x.jsonl", EARTHDIAL_SCENE), "scene"))
-        assert "medium residential / mediumresidential" in found["spellings"]["examples"]
+        assert found["spellings"]["examples"] == ["Medium Residential / MediumResidential (1)"]
         assert found["unknown-labels"]["examples"] == ["medium residential (1)"]
         assert found["no-picture"]["count"] == 1
 

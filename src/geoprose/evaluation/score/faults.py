@@ -1,4 +1,4 @@
-"""Known faults of prediction files, counted while items pass: boxes off their scale, repeats, spellings, labels."""
+"""Known faults of prediction files, counted while items pass: repeats, empty answers, spellings, labels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from geoprose.answers.codecs import get_codec, read_boxes
 from geoprose.evaluation.metrics.normalise import normalise_answer
 
 if TYPE_CHECKING:
@@ -71,69 +70,6 @@ class Watch(Protocol):
 
 
 @dataclass
-class BoxWatch:
-    """Boxes over their scale, reversed, outside, or on 0..1 where adding one to a side is wrong."""
-
-    _n: int = 0
-    _with_boxes: int = 0
-    _unit: int = 0
-    _counts: Counter[str] = field(default_factory=Counter)
-    _examples: dict[str, list[str]] = field(default_factory=dict)
-
-    def see(self, item: Item) -> None:
-        """Read the boxes of the answer again and note what was odd about them."""
-        if "boxes" not in item.meta and not _reads_boxes(item):
-            return
-        self._n += 1
-        boxes, problems = read_boxes(item.prediction, item.codec, item.geometry or item.size_px or (1000, 1000))
-        kinds = {_kind(problem.kind, problem.message) for problem in problems} & _BOX_MESSAGES.keys()
-        self._counts.update(kinds)
-        for kind in kinds:
-            self._examples.setdefault(kind, []).append(item.prediction[:80])
-            del self._examples[kind][SHOWN:]
-        self._with_boxes += bool(boxes)
-        self._unit += bool(boxes) and get_codec(item.codec).scale == 1.0
-
-    def found(self) -> list[ScoreWarning]:
-        """Return a warning for each kind of fault."""
-        warnings = [
-            ScoreWarning(f"boxes-{kind}", text.format(n=self._counts[kind]), self._counts[kind], self._n, tuple(shown))
-            for kind, text in _BOX_MESSAGES.items()
-            if (shown := self._examples.get(kind))
-        ]
-        if self._unit:
-            text = (
-                f"{self._unit} answers have boxes on a scale of 0 to 1. A script that adds 1 to the sides of boxes "
-                "(LHRS-Bot main_vg.py) matches random boxes on that scale in about 30 % of cases; its figures do not "
-                "compare with these."
-            )
-            warnings.append(ScoreWarning("boxes-unit-scale", text, self._unit, self._n))
-        return warnings
-
-
-_BOX_MESSAGES = {
-    "over-scale": "{n} answers have boxes over the scale of their format; those boxes are not read. Is --codec right?",
-    "outside": "{n} answers have boxes that pass the edge of the picture.",
-    "reversed": "{n} answers have boxes with reversed corners; they were put in order.",
-    "empty": "{n} answers have boxes without area.",
-    "broken": "{n} answers have something like a box that could not be read.",
-}
-
-
-def _kind(kind: str, message: str) -> str:
-    if kind == "range":
-        return "outside" if "passes the edge" in message else "over-scale"
-    return {"order": "reversed", "empty": "empty"}.get(kind, "broken")
-
-
-def _reads_boxes(item: Item) -> bool:
-    reference = item.references[0] if item.references else ""
-    if not any(character in reference for character in "[{<("):
-        return False
-    return bool(read_boxes(reference, item.reference_codec, item.size_px or (1000, 1000))[0])
-
-
-@dataclass
 class RepeatWatch:
     """References that repeat for one item, empty answers, one answer given again and again."""
 
@@ -180,15 +116,16 @@ class RepeatWatch:
 
 @dataclass
 class LabelWatch:
-    """Answers of a closed type that no question has, and class names that differ only by case, space or signs."""
+    """Answers of a closed type that no question has, and right ones that differ by case, spaces and signs only."""
 
     _n: int = 0
     _unknown: int = 0
+    _respelt: int = 0
     _labels: Counter[str] = field(default_factory=Counter)
-    _spellings: dict[str, Counter[str]] = field(default_factory=dict)
+    _spellings: Counter[str] = field(default_factory=Counter)
 
     def see(self, item: Item) -> None:
-        """Compare the answer with the answers that the type has."""
+        """Compare the answer with the answers that the type has, and with the right ones."""
         if not item.choices:
             return
         self._n += 1
@@ -196,27 +133,33 @@ class LabelWatch:
         if label and label not in item.choices:
             self._unknown += 1
             _count(self._labels, label)
-        for written in (item.prediction.strip(), *item.references):
-            key = _squashed(written)
-            if key in self._spellings or len(self._spellings) < MAX_DISTINCT:
-                _count(self._spellings.setdefault(key, Counter()), normalise_answer(written))
+        if not label or label in {normalise_answer(reference) for reference in item.references}:
+            return
+        squashed = _squashed(label)
+        meant = next((reference for reference in item.references if _squashed(reference) == squashed), None)
+        if meant is not None:
+            self._respelt += 1
+            _count(self._spellings, f"{item.prediction.strip()[:40]} / {meant[:40]}")
 
     def found(self) -> list[ScoreWarning]:
         """Return a warning for each of the two."""
         warnings = []
         if self._unknown:
-            shown = tuple(f"{label[:40]} ({count})" for label, count in self._labels.most_common(SHOWN))
             text = f"{self._unknown} answers are none of the answers that these questions have."
+            shown = _commonest(self._labels)
             warnings.append(ScoreWarning("unknown-labels", text, self._unknown, self._n, shown))
-        several = {key: found for key, found in self._spellings.items() if key and len(found) > 1}
-        if several:
-            shown = tuple(" / ".join(sorted(found)) for found in list(several.values())[:SHOWN])
+        if self._respelt:
             text = (
-                f"{len(several)} names are written in several ways that differ only by spaces and signs. Exact "
-                "comparison tells them apart; some published scripts do not."
+                f"{self._respelt} answers differ from the right one by spaces and signs only. The comparison of words "
+                "calls them wrong; some published scripts take spaces away first."
             )
-            warnings.append(ScoreWarning("spellings", text, len(several), self._n, shown))
+            shown = _commonest(self._spellings)
+            warnings.append(ScoreWarning("spellings", text, self._respelt, self._n, shown))
         return warnings
+
+
+def _commonest(counter: Counter[str]) -> tuple[str, ...]:
+    return tuple(f"{text[:80]} ({count})" for text, count in counter.most_common(SHOWN))
 
 
 def _squashed(text: str) -> str:

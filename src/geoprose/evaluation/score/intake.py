@@ -112,16 +112,20 @@ class Intake:
         if not choices:
             self._fail_nothing()
 
-    def rows(self) -> Iterator[PredictionRow]:
-        """Read the file again: yield every row that counts, complete, then the missing ones with an empty answer."""
+    def rows(self) -> Iterator[tuple[PredictionRow, bool]]:
+        """Read the file again: yield every row that counts, complete, then the missing ones with an empty answer.
+
+        Yields:
+            A row, and whether the file has it.
+        """
         for place, row in enumerate(self._file.rows()):
             resolved = None if place in self._dropped else self._resolve(row)
             if resolved is not None:
-                yield resolved
+                yield resolved, True
         for identifier in self._missing:
             resolved = self._resolve(self._truth.rows[identifier]) if self._truth else None
             if resolved is not None:
-                yield resolved
+                yield resolved, False
 
     def _resolve(self, row: PredictionRow, is_counted: bool = False) -> PredictionRow | None:
         """Complete a row with the truth and the task's name of its type; None when it is not scored."""

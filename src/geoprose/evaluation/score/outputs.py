@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from geoprose.core.files import write_json, write_jsonl
 from geoprose.evaluation.outcomes import JUDGEMENTS_NAME
 from geoprose.evaluation.predictions import Prediction, prediction_to_row, predictions_path
+from geoprose.evaluation.report.files import DRAWINGS_NAME, DRAWN_KEYS, RESULT_NAME, RUN_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 100_000
 """Files with more rows are written as ``result.json`` alone, so that memory stays bounded."""
-
-DRAWN_KEYS = ("boxes", "region", "size_px")
 
 
 class RunWriter:
@@ -47,10 +46,10 @@ class RunWriter:
             result: What `score_file` returns.
             judgements: Judgement of each row by its place; None when there were too many rows to keep them.
         """
-        write_json(out / "result.json", result)
+        write_json(out / RESULT_NAME, result)
         folder = self._request.images or self._request.data
         write_json(
-            out / "run.json",
+            out / RUN_NAME,
             {"task": self._task.model_dump(mode="json"), "system": result["system"]}
             | ({"data_dir": str(folder)} if folder else {}),
         )
@@ -59,12 +58,12 @@ class RunWriter:
         write_jsonl(predictions_path(out, "system"), [prediction_to_row(_prediction(row)) for row in self._rows])
         write_jsonl(out / JUDGEMENTS_NAME, _judged(self._rows, judgements))
         drawn = [
-            {"id": row.id} | {key: row.meta[key] for key in DRAWN_KEYS if key in row.meta}
+            {"id": row.id, **{key: row.meta[key] for key in DRAWN_KEYS if key in row.meta}}
             for row in self._rows
             if "boxes" in row.meta or "region" in row.meta
         ]
         if drawn:
-            write_jsonl(out / "drawings.jsonl", drawn)
+            write_jsonl(out / DRAWINGS_NAME, drawn)
 
 
 def write_page(out: Path) -> Path | None:

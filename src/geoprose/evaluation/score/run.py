@@ -13,7 +13,8 @@ from geoprose.core.files import sha256_file
 from geoprose.core.version import __version__
 from geoprose.evaluation.aggregate import ClusteredBootstrap
 from geoprose.evaluation.layouts.open import open_predictions
-from geoprose.evaluation.score.faults import BoxWatch, LabelWatch, RepeatWatch
+from geoprose.evaluation.score.box_faults import BoxWatch
+from geoprose.evaluation.score.faults import LabelWatch, RepeatWatch
 from geoprose.evaluation.score.intake import Intake
 from geoprose.evaluation.score.items import GUESSED_FROM, ItemMaker, choose_codecs
 from geoprose.evaluation.score.judge import Judge
@@ -46,11 +47,12 @@ class _OpenType:
     places: array[int] = field(default_factory=lambda: array("q"))
     watches: tuple[Watch, ...] = field(default_factory=lambda: (BoxWatch(), RepeatWatch(), LabelWatch()))
 
-    def add(self, item: Item, place: int) -> None:
+    def add(self, item: Item, place: int, is_answered: bool) -> None:
         self.judge.add(item)
         self.places.append(place)
-        for watch in self.watches:
-            watch.see(item)
+        if is_answered:
+            for watch in self.watches:
+                watch.see(item)
 
 
 def score_file(request: ScoreRequest, on_progress: Callable[[str, int, int], None] | None = None) -> dict[str, Any]:
@@ -97,8 +99,8 @@ class _FileScoring:
     def judge(self, on_progress: Callable[[str, int, int], None] | None) -> None:
         """Read the file again and judge every row."""
         total = self._intake.counts.rows
-        for place, row in enumerate(self._intake.rows()):
-            self._types[row.type].add(self._maker.make(row), place)
+        for place, (row, is_answered) in enumerate(self._intake.rows()):
+            self._types[row.type].add(self._maker.make(row), place, is_answered)
             self._pictures.add(row.image)
             if self._keeps:
                 self._writer.add(row)
