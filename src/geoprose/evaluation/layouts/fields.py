@@ -18,7 +18,8 @@ MAX_NESTED = 100_000
 def text(value: Any) -> str:
     """Return ``value`` as text: nothing and NaN are empty, whole floats lose their point, a list of one is its item."""
     if isinstance(value, str):
-        return value
+        # JSON can spell half of a character, which no file can hold: it becomes a question mark.
+        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, float) and value.is_integer():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geoprose.evaluation.metrics.classification import summarise_pairs
+from geoprose.evaluation.metrics.labels.classification import summarise_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -29,7 +29,7 @@ def file_score_table(result: Mapping[str, Any]) -> str:
         if block["n"]:
             lines += [*_mean_lines(name, block, ()), ""]
     lines += _warning_lines(result["warnings"])
-    return "\n".join(lines).rstrip()
+    return "\n".join(_printable(line) for line in lines).rstrip()
 
 
 def _head(result: Mapping[str, Any]) -> list[str]:
@@ -110,6 +110,11 @@ def _warning_lines(warnings: Iterable[Mapping[str, Any]]) -> list[str]:
         shown = f" For instance {'; '.join(warning['examples'])}." if warning["examples"] else ""
         lines += textwrap.wrap(f"! {where}{warning['message']}{shown}", WIDTH, subsequent_indent="  ")
     return ["warnings", *lines] if lines else ["no warnings"]
+
+
+def _printable(line: str) -> str:
+    """Replace control characters: names and answers come from a foreign file and go to a terminal."""
+    return line if line.isprintable() else "".join(sign if sign.isprintable() else " " for sign in line)
 
 
 def _figure(value: float) -> str:
