@@ -7,7 +7,20 @@ from importlib import import_module
 
 import typer
 
-VERBS = ("info", "ask", "train", "evaluate", "score", "compare", "report", "data", "systems", "transfer", "doctor", "demo")
+VERBS = (
+    "info",
+    "ask",
+    "train",
+    "evaluate",
+    "score",
+    "compare",
+    "report",
+    "data",
+    "systems",
+    "transfer",
+    "doctor",
+    "demo",
+)
 """Order of the verbs in ``--help``; each one is a module of this folder with a ``register(app)`` function."""
 
 app = typer.Typer(
