@@ -4,13 +4,14 @@ import logging
 
 import pytest
 import torch
+from transformers.cache_utils import DynamicLayer
 
 from geoprose.core.errors import ConfigError, InputError
 from geoprose.inference.continuations import Prefixes, run_prefixes
 from geoprose.inference.features import FeatureCache
 from geoprose.inference.generate import Request, answer_batch, encode_prompts
 from geoprose.inference.shared_prefix import group_prompts
-from geoprose.inference.shared_prefix_copy import can_fork
+from geoprose.inference.shared_prefix_copy import RoomyLayer, can_fork
 from geoprose.inference.sharing import choose_sharing, plan
 from geoprose.models.inputs import state_of
 from geoprose.systems.build import build_system
@@ -112,3 +113,27 @@ def test_the_attention_is_the_model_s_own_again_behind_a_cascade():
     before = config._attn_implementation
     answer_batch(system, [Request((picture(0),), "Where?")], 2, sharing="cascade")
     assert config._attn_implementation == before != "geoprose_cascade"
+
+
+def test_a_layer_with_room_holds_what_transformers_layer_holds():
+    plain, rows = DynamicLayer(), torch.tensor([1, 1, 0])
+    draw = torch.Generator().manual_seed(0)
+    first = torch.randn(2, 3, 5, 4, generator=draw)
+    plain.update(first, -first)
+    roomy = RoomyLayer(plain, rows)
+    plain.batch_select_indices(rows)
+    before = plain.keys.clone()
+    for length in (3, 1, 200, 1):
+        new = torch.randn(len(plain.keys), 3, length, 4, generator=draw)
+        for mine, theirs in zip(roomy.update(new, 2 * new), plain.update(new, 2 * new), strict=True):
+            assert torch.equal(mine, theirs)
+        fork = RoomyLayer(roomy, torch.arange(len(roomy.keys)))
+        fork.update(new, new)  # must not be seen by the one it was made from
+        kept = torch.arange(len(plain.keys) - (length == 1))
+        for layer in (plain, roomy):
+            layer.batch_select_indices(kept)
+        assert torch.equal(roomy.keys, plain.keys)
+        assert roomy.get_seq_length() == plain.get_seq_length()
+    assert torch.equal(before[:1], roomy.keys[..., :5, :])
+    same = RoomyLayer(plain, torch.tensor([0, 0]))
+    assert torch.equal(same.keys, plain.keys[[0, 0]])

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from geoprose.systems.build import System
 
 
+ROOM = 64
+"""Columns for new tokens that a copied prefix has room for before it is copied again."""
+
+
 class CopiedPrefixes(Continuations):
     """Rows padded on the left, in a cache that holds the prefix of each.
 
@@ -71,15 +75,66 @@ class CopiedPrefixes(Continuations):
         self._mask_BS = self._mask_BS[rows_B.to(self._mask_BS.device)]
 
 
+class RoomyLayer(DynamicLayer):  # type: ignore[misc]  # transformers is untyped
+    """Keys and values with room behind them: new ones are written, where transformers copies all of them to append.
+
+    Args:
+        layer: What it begins with.
+        rows_B: Which of its rows.
+    """
+
+    def __init__(self, layer: DynamicLayer, rows_B: Tensor) -> None:
+        super().__init__()
+        self.dtype, self.device, self.is_initialized = layer.dtype, layer.device, True
+        is_one = bool((rows_B == rows_B[0]).all()) if len(rows_B) else False
+        rows = rows_B[:1] if is_one else rows_B
+        keys, values = (part[rows].expand(len(rows_B), -1, -1, -1) for part in (layer.keys, layer.values))
+        self._reserve(keys, values, keys.shape[-2])
+
+    def _reserve(self, keys: Tensor, values: Tensor, num_columns: int) -> None:
+        """Copy keys and values to where so many columns, and some more, have room."""
+        self._room = []
+        for part in (keys, values):
+            room = part.new_empty(*part.shape[:-2], num_columns + ROOM, part.shape[-1])
+            room[..., : part.shape[-2], :] = part
+            self._room.append(room)
+        self._show(keys.shape[-2])
+
+    def _show(self, num_columns: int) -> None:
+        self.keys, self.values = (room[..., :num_columns, :] for room in self._room)
+        self._shown = self.keys
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Append and return all keys and values (contract of transformers)."""
+        start = self.keys.shape[-2]
+        stop = start + key_states.shape[-2]
+        # Rows that were selected, or keys that were cropped, are other tensors: their room is elsewhere.
+        if self.keys is not self._shown or stop > self._room[0].shape[-2]:
+            self._reserve(self.keys, self.values, stop)
+        for room, new in zip(self._room, (key_states, value_states), strict=True):
+            room[..., start:stop, :] = new
+        self._show(stop)
+        return self.keys, self.values
+
+
 def forked(cache: Cache, rows_B: Tensor) -> Cache:
     """Return a cache of these rows of another one, which stays as it is."""
-    # Contract: layers replace their tensors when they grow, so two layers may begin with the same ones.
     other: Any = copy.copy(cache)
-    other.layers = [copy.copy(layer) for layer in cache.layers]
+    other.layers = []
     set_state(other, dict(state_of(cache)))
     select_rows(other, rows_B)
+    other.layers = [_forked_layer(layer, rows_B) for layer in cache.layers]
     forked_cache: Cache = other
     return forked_cache
+
+
+def _forked_layer(layer: Any, rows_B: Tensor) -> Any:
+    if type(layer) in (DynamicLayer, RoomyLayer) and layer.is_initialized:
+        return RoomyLayer(layer, rows_B)
+    # Contract: other layers replace their tensors when they grow, so two may begin with the same ones.
+    other = copy.copy(layer)
+    other.batch_select_indices(rows_B)
+    return other
 
 
 def can_fork(cache: Cache) -> bool:
