@@ -1,5 +1,5 @@
-"""Scores of answers: exact match, lists, boxes, captions; pure functions with hand-computed tests.
+"""Scores of answers in folders by what is scored: text, boxes, masks, labels, questions; retrieval beside them.
 
-Imports answers and core. Imported by evaluation only.
+Imports answers, assets and core. Imported by evaluation only.
 Start at `Metric` in base.py, then METRICS in registry.py.
 """
