@@ -260,6 +260,11 @@ class TestWarnings:
         assert score(path, "grounding", size_px=(500, 500))["overall"]["score"] == 1.0
         assert score(path, "grounding", size_px=(1000, 500))["overall"]["score"] == 0.0
 
+    def test_boxes_given_to_a_task_of_words_are_said(self, tmp_path: Path) -> None:
+        path = write_lines(tmp_path / "x.jsonl", GEOCHAT_REFERRING)
+        assert kinds(score(path, "vqa", size_px=(500, 500)))["no-text"]["count"] == 1
+        assert "no-text" not in kinds(score(path, "grounding", size_px=(500, 500)))
+
     def test_sizes_come_from_the_pictures(self, tmp_path: Path) -> None:
         from PIL import Image
 

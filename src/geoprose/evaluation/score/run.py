@@ -23,7 +23,7 @@ from geoprose.evaluation.score.pictures import Pictures
 from geoprose.evaluation.score.sheet import JudgedType, ScoreSheet
 from geoprose.evaluation.score.truth import Truth, truth_from_data, truth_from_file
 from geoprose.evaluation.score.variants import check_names, variants_of
-from geoprose.evaluation.score.verdicts import file_warnings, variant_warnings
+from geoprose.evaluation.score.verdicts import file_warnings, textless_warnings, variant_warnings
 from geoprose.evaluation.tasks import TaskSpec, load_task
 
 if TYPE_CHECKING:
@@ -45,11 +45,13 @@ class _OpenType:
 
     judge: Judge
     places: array[int] = field(default_factory=lambda: array("q"))
+    textless: int = 0
     watches: tuple[Watch, ...] = field(default_factory=lambda: (BoxWatch(), RepeatWatch(), LabelWatch()))
 
     def add(self, item: Item, place: int, is_answered: bool) -> None:
         self.judge.add(item)
         self.places.append(place)
+        self.textless += not item.references
         if is_answered:
             for watch in self.watches:
                 watch.see(item)
@@ -156,8 +158,8 @@ class _FileScoring:
         found = file_warnings(self._file.notes, self._intake.counts, self._maker.not_finite, self._pictures.unnamed)
         for name, one in self._types.items():
             found += [warning.of_type(name) for watch in one.watches for warning in watch.found()]
-        for judged in sheet.types.values():
-            found += variant_warnings(judged)
+        for name, judged in sheet.types.items():
+            found += textless_warnings(judged, self._types[name].textless) + variant_warnings(judged)
         return found
 
 

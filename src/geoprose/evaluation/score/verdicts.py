@@ -58,6 +58,20 @@ def file_warnings(notes: FileNotes, counts: Counts, not_finite: int, unnamed: in
     return found
 
 
+def textless_warnings(judged: JudgedType, textless: int) -> list[ScoreWarning]:
+    """Say when right answers are boxes or masks and nothing scored: a task that compares words cannot read them.
+
+    Args:
+        judged: The question type.
+        textless: Its items whose right answer is no text.
+    """
+    default = judged.judge.default
+    if not textless or default.scores.any():
+        return []
+    text = f"{textless} right answers are boxes or masks and not words, and no answer scored. Is it the right task?"
+    return [ScoreWarning("no-text", text, textless, len(default), (), judged.name)]
+
+
 def variant_warnings(judged: JudgedType) -> list[ScoreWarning]:
     """Say how many answers each faulty variant judges otherwise than the default, where both say right or wrong."""
     judge, default = judged.judge, judged.judge.default
