@@ -35,6 +35,17 @@ READERS: Registry[type[Reader]] = Registry(
         "change_pairs": "geoprose.data.readers.levir:ChangePairsReader",
         "lrs_vqa": "geoprose.data.readers.large_images:LrsVqaReader",
         "mme_realworld_rs": "geoprose.data.readers.large_images:MmeRealWorldRsReader",
+        "conversations": "geoprose.data.readers.conversations:ConversationsReader",
+        "benchmark": "geoprose.data.readers.general.either:BenchmarkReader",
+        "hub": "geoprose.data.readers.general.hub:HubReader",
+        "mathvista": "geoprose.data.readers.general.json_sets:MathVistaReader",
+        "mme": "geoprose.data.readers.general.mme:MmeReader",
+        "ocrbench": "geoprose.data.readers.general.json_sets:OcrBenchReader",
+        "pope": "geoprose.data.readers.general.json_sets:PopeReader",
+        "science_qa": "geoprose.data.readers.general.json_sets:ScienceQaReader",
+        "seed_bench": "geoprose.data.readers.general.seed_bench:SeedBenchReader",
+        "video_mme": "geoprose.data.readers.general.video_mme:VideoMmeReader",
+        "vlmevalkit": "geoprose.data.readers.general.tsv:TsvReader",
     },
 )
 

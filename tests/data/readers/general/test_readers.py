@@ -1,0 +1,110 @@
+"""Every reader of a general benchmark on a miniature of its layout, on an empty folder, and on broken values."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from geoprose.core.errors import DataError
+from geoprose.data.readers.registry import READERS, build_reader
+from geoprose.data.records import sample_from_dict, sample_to_dict
+from tests.data.readers.general.miniatures import CASES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from geoprose.core.types import Sample
+
+VALUES: tuple[Any, ...] = (None, 5, "", [])
+
+
+def _read(name: str, root: Path) -> list[Sample]:
+    reader, _, split, options, _ = CASES[name]
+    return list(build_reader(reader, options).read(root, split))
+
+
+def test_every_registered_reader_of_the_folder_has_a_miniature() -> None:
+    targets = {name: READERS.get(name).__module__ for name in READERS.names()}
+    general = {name for name, module in targets.items() if ".general." in module}
+    assert general <= {case[0] for case in CASES.values()}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_samples_are_whole(name: str, tmp_path: Path) -> None:
+    root = CASES[name][1](tmp_path)
+    samples = _read(name, root)
+    assert len(samples) == CASES[name][4]
+    assert len({sample.id for sample in samples}) == len(samples)
+    for sample in samples:
+        assert sample_from_dict(sample_to_dict(sample), name) == sample  # survives the neutral format
+        marks = sum(message.text.count("<image>") for message in sample.messages)
+        assert marks == len(sample.images) > 0
+        assert sample.messages[-1].role == "assistant"
+        assert sample.messages[-1].text
+        assert all((root / image).is_file() for image in sample.images)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_second_reading_is_equal_and_writes_nothing(name: str, tmp_path: Path) -> None:
+    root = CASES[name][1](tmp_path)
+    first = _read(name, root)
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
+    assert _read(name, root) == first
+    assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_empty_folder_is_answered_with_the_layout(name: str, tmp_path: Path) -> None:
+    reader, _, split, options, _ = CASES[name]
+    built = build_reader(reader, options)
+    with pytest.raises(DataError) as caught:
+        list(built.read(tmp_path, split))
+    assert built.layout in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_split_that_is_not_there_is_refused(name: str, tmp_path: Path) -> None:
+    reader, make, _, options, _ = CASES[name]
+    with pytest.raises(DataError, match="no_such_split"):
+        list(build_reader(reader, options).read(make(tmp_path), "no_such_split"))
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the path of every value, of lists the first two entries only."""
+    if path:
+        yield path
+    children = value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
+    for key, child in children:
+        yield from _places(child, (*path, key))
+
+
+def _changed(value: Any, path: tuple[Any, ...], other: Any) -> Any:
+    result = copy.deepcopy(value)
+    node = result
+    for key in path[:-1]:
+        node = node[key]
+    node[path[-1]] = other
+    return result
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_no_value_of_a_json_file_makes_a_reader_crash(name: str, tmp_path: Path) -> None:
+    root = CASES[name][1](tmp_path)
+    for path in [*root.rglob("*.json"), *root.rglob("*.jsonl")]:
+        before = path.read_text()
+        lines = before.splitlines()
+        is_lines = len(lines) > 1 and lines[0].startswith("{") and lines[0].endswith("}")
+        document = [json.loads(line) for line in lines] if is_lines else json.loads(before)
+        for place in _places(document):
+            for other in VALUES:
+                changed = _changed(document, place, other)
+                path.write_text("\n".join(map(json.dumps, changed)) if is_lines else json.dumps(changed))
+                with contextlib.suppress(DataError):  # anything else is a crash
+                    _read(name, root)
+        path.write_text(before)
