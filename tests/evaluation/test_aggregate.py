@@ -14,14 +14,20 @@ def test_means_and_counts_by_hand() -> None:
     assert bootstrap.estimate([1, 0, 1, 1]).mean == 0.75
     kept = bootstrap.estimate([1, 0, 1, 1], [True, True, False, False])
     assert (kept.n, kept.mean) == (2, 0.5)
-    assert kept.ci95 == [0.5, 0.5]  # one cluster: every resample that holds it has the same mean
+    assert kept.ci95 is None  # one picture says nothing about others
+
+
+def test_an_interval_is_cut_to_the_range_of_the_score() -> None:
+    estimate = ClusteredBootstrap(list("abc")).estimate([-1.0, 0.9, 1.9])
+    assert estimate.low < 0 < 1 < estimate.high
+    assert estimate.within(0.0, 1.0).ci95 == [0.0, 1.0]
 
 
 def test_all_right_has_no_width_and_nothing_has_zero() -> None:
     bootstrap = ClusteredBootstrap(list(range(20)))
     assert bootstrap.estimate([1.0] * 20).ci95 == [1.0, 1.0]
     empty = bootstrap.estimate([1.0] * 20, [False] * 20)
-    assert (empty.n, empty.mean, empty.ci95) == (0, 0.0, [0.0, 0.0])
+    assert (empty.n, empty.mean, empty.ci95) == (0, 0.0, None)
 
 
 def test_the_same_seed_gives_the_same_interval_and_another_does_not() -> None:

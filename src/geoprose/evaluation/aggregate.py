@@ -6,7 +6,7 @@ evaluation uses the same resamples: a difference between two systems is then a p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -36,17 +36,23 @@ class Estimate:
         mean: Mean over questions.
         low: Lower end of the 95 % interval.
         high: Upper end.
+        clusters: Pictures that the questions belong to.
     """
 
     n: int
     mean: float
     low: float
     high: float
+    clusters: int
 
     @property
-    def ci95(self) -> list[float]:
-        """The interval as ``[low, high]``."""
-        return [self.low, self.high]
+    def ci95(self) -> list[float] | None:
+        """The interval as ``[low, high]``; None for fewer than two pictures, which say nothing about others."""
+        return [self.low, self.high] if self.clusters > 1 else None
+
+    def within(self, low: float, high: float) -> Estimate:
+        """Return the estimate with its interval cut to the range that the score can have."""
+        return replace(self, low=min(max(self.low, low), high), high=min(max(self.high, low), high))
 
 
 class ClusteredBootstrap:
@@ -84,8 +90,9 @@ class ClusteredBootstrap:
         if scores.shape != places.shape:
             raise ValueError(f"{scores.size} scores for {places.size} questions; give one per question.")
         if not len(scores):
-            return Estimate(0, 0.0, 0.0, 0.0)
-        return _summarise(float(scores.mean()), len(scores), self._resampled_means(scores, places))
+            return Estimate(0, 0.0, 0.0, 0.0, 0)
+        clusters = len(np.unique(self._cluster_Q[places]))
+        return _summarise(float(scores.mean()), (len(scores), clusters), self._resampled_means(scores, places))
 
     def difference(
         self, ours: Sequence[float], theirs: Sequence[float], keep: Sequence[bool] | None = None
@@ -118,9 +125,10 @@ class ClusteredBootstrap:
         return means
 
 
-def _summarise(mean: float, n: int, resampled: NDArray[np.float64]) -> Estimate:
-    if n == 0 or resampled.size == 0:
-        return Estimate(n, mean, mean, mean)
+def _summarise(mean: float, counts: tuple[int, int], resampled: NDArray[np.float64]) -> Estimate:
+    n, clusters = counts
+    if resampled.size == 0:
+        return Estimate(n, mean, mean, mean, clusters)
     tail = (1 - COVERAGE) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail])
-    return Estimate(n, mean, float(low), float(high))
+    return Estimate(n, mean, float(low), float(high), clusters)

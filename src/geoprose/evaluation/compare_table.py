@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from geoprose.evaluation.table import aligned
+from geoprose.evaluation.table import aligned, interval_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,6 @@ def runs_table(comparison: Mapping[str, Any]) -> str:
 
 
 def _row(name: str, block: Mapping[str, Any]) -> list[str]:
-    low, high = block["ci95"]
     mcnemar, corrected = block["p_mcnemar"], block.get("p_permutation_holm")
     return [
         name,
@@ -39,7 +38,7 @@ def _row(name: str, block: Mapping[str, Any]) -> list[str]:
         f"{100 * block['first']:.1f}",
         f"{100 * block['second']:.1f}",
         f"{100 * block['difference']:+.1f}",
-        f"{100 * low:+.1f} to {100 * high:+.1f}",
+        interval_text(block, lambda end: f"{100 * end:+.1f}").replace(" - ", " to "),
         str(block["gained"]),
         str(block["lost"]),
         f"{block['p_permutation']:.2g}",
@@ -56,5 +55,5 @@ def _warning_lines(comparison: Mapping[str, Any]) -> list[str]:
 def _score(block: Mapping[str, Any] | None) -> str:
     if block is None or not block["n"]:
         return "-"
-    low, high = block["ci95"]
-    return f"{100 * block['score']:.1f} ({100 * low:.1f}-{100 * high:.1f}), n {block['n']}"
+    interval = interval_text(block, lambda end: f"{100 * end:.1f}")
+    return f"{100 * block['score']:.1f} ({interval}), n {block['n']}"

@@ -37,7 +37,7 @@ def failing_types(
     found = []
     for name, block in report["by_type"].items():
         gap = differences[RULER]["by_type"][name]
-        if gap["ci95"][0] > 0:
+        if gap["ci95"] and gap["ci95"][0] > 0:
             continue
         found.append(
             {
@@ -74,7 +74,7 @@ def _reasons(
         reasons.append(
             f'It says "{top}" in {_percent(share)} of the cases; that is right in {_percent(true_share)} of them.'
         )
-    if "shuffled" in differences and differences["shuffled"]["by_type"][name]["ci95"][0] <= 0:
+    if "shuffled" in differences and (differences["shuffled"]["by_type"][name]["ci95"] or (0,))[0] <= 0:
         shuffled = baselines["shuffled"]["by_type"][name]["score"]
         reasons.append(f"Its answers hardly depend on the picture: with other pictures it scores {_percent(shuffled)}.")
     best = max(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 LABELS = {
     "shuffled": "shuffled",
@@ -25,8 +26,7 @@ def score_table(result: Mapping[str, Any]) -> str:
     rows = [header]
     for name, block in [*result["by_type"].items(), ("overall", result["overall"])]:
         others = [_block(result["baselines"][source], name) for source in baselines]
-        low, high = block["ci95"]
-        interval = f"{_figure(low, block)} - {_figure(high, block)}"
+        interval = interval_text(block, partial(_figure, block=block))
         failures = f"{100 * block['parse_failure_rate']:.1f} %" if "parse_failure_rate" in block else ""
         figures = [_figure(other["score"], other) for other in others]
         rows.append(
@@ -42,16 +42,21 @@ def score_table(result: Mapping[str, Any]) -> str:
     return aligned(rows)
 
 
+def interval_text(block: Mapping[str, Any], show: Callable[[float], str]) -> str:
+    """Return "low - high"; "one picture" where there are too few pictures for an interval."""
+    ends = block["ci95"]
+    return "one picture" if ends is None else " - ".join(show(end) for end in ends)
+
+
 def suite_table(results: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the overall scores of many tasks as aligned text: a row per task, a column per baseline."""
     sources = list(dict.fromkeys(source for result in results.values() for source in result["baselines"]))
     rows = [["", "n", "system", "95 % interval", *(LABELS.get(name, name) for name in sources), "unparsed"]]
     for task, result in results.items():
         block = result["overall"]
-        low, high = block["ci95"]
         others = [result["baselines"].get(source) for source in sources]
         figures = ["-" if other is None else _figure(other["overall"]["score"], block) for other in others]
-        interval = f"{_figure(low, block)} - {_figure(high, block)}"
+        interval = interval_text(block, partial(_figure, block=block))
         failures = f"{100 * result['parse_failures']['rate']:.1f} %"
         rows.append(
             [_label(task, block), str(block["n"]), _figure(block["score"], block), interval, *figures, failures]

@@ -52,6 +52,6 @@ def test_the_cards_name_at_most_three_baselines() -> None:
 
 def test_intervals() -> None:
     assert intervals_text({"ci95": [0.1, 0.25], "score": 0.2}, PERCENT) == "10.0 to 25.0"
-    assert intervals_text({"ci95": [0.2, 0.2], "score": 0.2}, PERCENT) == "too few pictures"
+    assert intervals_text({"ci95": None, "score": 0.2}, PERCENT) == "too few pictures"
     assert intervals_text({"ci95": [1.0, 1.0], "score": 1.0}, PERCENT) == "100.0 to 100.0"
     assert intervals_text({}, PERCENT) == ""

@@ -131,8 +131,6 @@ def _joined(protocol: str, variant: str) -> str:
 def _cell(block: Mapping[str, Any], unit: str | None = None) -> Cell:
     unit = unit_of_block(block) if unit is None else unit
     ends = block.get("ci95") or ()
-    if ends and ends[0] == ends[1] and block.get("score") not in (0, 1):
-        ends = ()  # one picture resampled: a width of zero is no certainty
     low, high = (scaled(float(end), unit) for end in ends) if ends else (None, None)
     return Cell(scaled(float(block.get("score", 0.0)), unit), low, high, block.get("n"))
 

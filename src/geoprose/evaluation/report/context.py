@@ -88,7 +88,9 @@ def _row(name: str, kind: str, result: Mapping[str, Any], task: Mapping[str, Any
         cells.append((show(other.get("score"), unit), difference, verdict))
         if unit == PERCENT and other.get("score") is not None:
             marks.append((source, _clamped(100 * other["score"])))
-    low, high = (_clamped(100 * end) for end in block["ci95"]) if unit == PERCENT and "ci95" in block else (None, None)
+    low, high = (
+        (_clamped(100 * end) for end in block["ci95"]) if unit == PERCENT and block.get("ci95") else (None, None)
+    )
     spec = task.get("types", {}).get(name) or {}
     chance = str(spec.get("chance", "")) if kind == "by_type" else ""
     return Row(name, kind, block, unit, tuple(cells), low, high, tuple(marks), chance)
@@ -101,7 +103,7 @@ def _gap(result: Mapping[str, Any], source: str, name: str, kind: str) -> Mappin
 
 
 def _verdict(gap: Mapping[str, Any]) -> str:
-    if "ci95" not in gap:
+    if not gap.get("ci95"):
         return ""
     return "above" if gap["ci95"][0] > 0 else "below" if gap["ci95"][1] < 0 else "near"
 
@@ -123,9 +125,9 @@ def cards(result: Mapping[str, Any]) -> list[dict[str, str]]:
         gap = result["differences"][source].get("overall")
         if gap:
             unit = unit_of_block(result["overall"])
-            low, high = (show(end, unit, has_sign=True) for end in gap["ci95"])
+            ends = [show(end, unit, has_sign=True) for end in gap.get("ci95") or ()]
             value = show(gap["difference"], unit, has_sign=True)
-            note = f"95 % interval {low} to {high}, paired"
+            note = f"95 % interval {' to '.join(ends)}, paired" if ends else "too few pictures for an interval"
             shown.append(_card(f"above: {NAMES.get(source, source)}", value, "points" if unit == PERCENT else "", note))
     if failures := result.get("parse_failures", {}):
         note = f"{100 * failures.get('rate', 0):.1f} %; they count as wrong"
@@ -254,9 +256,9 @@ def _system_words(system: Mapping[str, Any]) -> str:
 def intervals_text(block: Mapping[str, Any], unit: str) -> str:
     """Return a block's 95 % interval as text; empty when there is none.
 
-    Resampling a single picture gives the same mean each time: that width of zero is no certainty, and it is said.
+    A single picture says nothing about others: it has no interval, and that is said.
     """
     ends: Sequence[float] = block.get("ci95") or ()
-    if ends and ends[0] == ends[1] and block.get("score") not in (0, 1):
+    if "ci95" in block and not ends:
         return "too few pictures"
     return " to ".join(show(end, unit) for end in ends)

@@ -98,7 +98,7 @@ def _line(out_dir: Path, name: str, summary: Any) -> TaskLine:
     task = read_object(folder / RUN_NAME).get("task", {}) if has_result and (folder / RUN_NAME).is_file() else {}
     block = result.get("overall", {})
     unit = unit_of_block(block)
-    is_share = unit == PERCENT and "ci95" in block
+    is_share = unit == PERCENT and bool(block.get("ci95"))
     low, high = (min(max(100 * end, 0.0), 100.0) for end in block["ci95"]) if is_share else (None, None)
     kinds = dict.fromkeys(_protocol(type_name, own, task) for type_name, own in result.get("by_type", {}).items())
     variants = [one for own in result.get("by_type", {}).values() for one in (own.get("variants") or {}).values()]
@@ -134,7 +134,7 @@ def _ruler(result: Mapping[str, Any], unit: str) -> tuple[str, str, str, str] | 
         return None
     source = max(scores, key=lambda name: scores[name])
     gap = (result.get("differences") or {}).get(source, {}).get("overall", {})
-    low, high = gap.get("ci95", (0, 0))
+    low, high = gap.get("ci95") or (0, 0)
     verdict = "above" if low > 0 else "below" if high < 0 else "near"
     return SHORT.get(source, source), show(scores[source], unit), show(gap.get("difference"), unit, True), verdict
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from geoprose.evaluation.table import interval_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -87,8 +89,7 @@ def _words(block: Mapping[str, Any]) -> str:
 def _variant_lines(variants: Mapping[str, Mapping[str, Any]], words: Mapping[str, str]) -> list[str]:
     rows = [("variant", "score", "95 % interval", "unparsed", "")]
     for name, block in variants.items():
-        low, high = block["ci95"]
-        interval = f"{_figure(low)} - {_figure(high)}"
+        interval = interval_text(block, _figure)
         rows.append((name, _figure(block["score"]), interval, str(block["unparsed"]), words[name]))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = []
