@@ -14,6 +14,7 @@ VERBS = (
     "evaluate",
     "score",
     "compare",
+    "diagnose",
     "report",
     "data",
     "systems",

@@ -134,6 +134,10 @@ class Scorer:
         result["by_type"] = {name: ours.sheet.difference(theirs.sheet, (name,)) for name in self.types}
         return result
 
+    def item(self, place: int, prediction: Prediction) -> Item:
+        """Return what metrics judge of the system's answer to the sample at ``place``."""
+        return self._item(place, prediction, self._format)
+
     def _item(self, place: int, prediction: Prediction, answers: AnswerFormat | None) -> Item:
         sample = self.samples[place]
         georef = sample.georefs[0] if sample.georefs else None
