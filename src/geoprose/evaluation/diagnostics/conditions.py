@@ -69,7 +69,7 @@ class Bench:
         self.loaded: LoadedSystem = request.loaded()
         self.set: SampleSet = read_sample_set(self.task, self.data_dir, request.limit)
         self._derived_dir = request.out_dir / DERIVED_DIR
-        self._has_train = False
+        self._is_train_written = False
 
     @property
     def samples(self) -> tuple[Sample, ...]:
@@ -97,9 +97,9 @@ class Bench:
         """
         if not condition.samples:
             raise TaskError(f"Condition {condition.name} has no question to ask.")
-        if not self._has_train:
+        if not self._is_train_written:
             write_train(self.task, self.set.train, self.data_dir, self._derived_dir)
-            self._has_train = True
+            self._is_train_written = True
         write_condition(condition, self.data_dir, self._derived_dir)
         out_dir = self.request.out_dir / CONDITIONS_DIR / condition.name
         options = EvaluateOptions(
@@ -107,7 +107,9 @@ class Bench:
             has_report=False,
             on_progress=_named(condition.name, self.request.on_progress),
         )
-        result = evaluate(self.loaded, derived_task(self.task, condition), self._derived_dir, out_dir, options)
+        result = evaluate(
+            self.loaded, derived_task(self.task, condition, bool(self.set.train)), self._derived_dir, out_dir, options
+        )
         return read_measured(condition.name, out_dir, result)
 
     def scores(self, measured: Sequence[Measured]) -> NDArray[np.float64]:

@@ -113,8 +113,14 @@ def write_train(task: TaskSpec, train: Sequence[Sample], data_dir: Path, derived
     write_samples(moved, derived_dir / f"{TRAIN}.jsonl")
 
 
-def derived_task(task: TaskSpec, condition: Condition) -> TaskSpec:
-    """Return the task that asks the questions of a condition: what is asked and how it is scored stays the same."""
+def derived_task(task: TaskSpec, condition: Condition, has_train: bool) -> TaskSpec:
+    """Return the task that asks the questions of a condition: what is asked and how it is scored stays the same.
+
+    Args:
+        task: The task.
+        condition: The condition.
+        has_train: Whether training samples were written.
+    """
     prompt = task.prompt.model_copy(update={"is_multi_turn": False, "is_circular": False})  # expanded already
     types, other = task.types, task.other
     if condition.words:
@@ -130,7 +136,7 @@ def derived_task(task: TaskSpec, condition: Condition) -> TaskSpec:
     changes = {
         "reader": ReaderSpec(type="neutral"),
         "split": condition.name,
-        "train_split": TRAIN,
+        "train_split": TRAIN if has_train else condition.name,
         "prompt": prompt,
         "types": types,
         "other": other,

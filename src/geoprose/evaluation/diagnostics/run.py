@@ -63,8 +63,9 @@ def diagnose(name: str, diagnostic: Diagnostic, request: Request) -> dict[str, A
 
 
 def _result(name: str, diagnostic: Diagnostic, request: Request, finding: Finding) -> dict[str, Any]:
-    block: dict[str, Any] = {"n": finding.n, "metric": finding.metric, "score": finding.score}
-    block["accuracy"] = finding.score if finding.is_share else None
+    block: dict[str, Any] = {"n": finding.n, "metric": finding.metric}
+    if finding.score is not None:
+        block |= {"score": finding.score, "accuracy": finding.score if finding.is_share else None}
     if finding.ci95:
         block["ci95"] = list(finding.ci95)
     tables = {"tables": dict(finding.tables), "unavailable": dict(finding.unavailable)}
