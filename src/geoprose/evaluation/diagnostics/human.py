@@ -17,7 +17,7 @@ from geoprose.evaluation.diagnostics.ratings import Ratings, read_ratings
 from geoprose.evaluation.diagnostics.resampling import interval, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from geoprose.core.types import JsonValue
     from geoprose.evaluation.diagnostics.base import Request
@@ -105,7 +105,7 @@ class HumanCorrelation(Diagnostic):
             f"rank correlation (Kendall tau-b) of {best or 'no metric'}",
             float(str(row["kendall_tau_b"])) if row else None,
             len(ids),
-            (float(str(row["tau_low"])), float(str(row["tau_high"]))) if row else (),
+            _ends(row),
             is_share=False,
             tables={"metrics": table, "raters": counts, "rater_against_the_others": _raters(ratings, ids)},
             unavailable=unavailable,
@@ -127,6 +127,11 @@ def _row(own: dict[int, float], human: Sequence[float], draws: Sequence[Sequence
         low, high = interval(np.array([_measured(measure, own, human, draw) for draw in resampled]))
         ends |= {f"{name}_low": plain(low), f"{name}_high": plain(high)}
     return {"n": len(places), "kendall_tau_b": tau, "spearman": rho, **ends, "share_of_pairs_tied": tied_share(ours)}
+
+
+def _ends(row: Mapping[str, JsonValue]) -> tuple[float, ...]:
+    ends = [row.get(name) for name in ("tau_low", "tau_high")]
+    return tuple(float(str(end)) for end in ends) if None not in ends else ()
 
 
 def _measured(
