@@ -55,7 +55,9 @@ def test_matrix_of_domains(system: System, tmp_path: Path, monkeypatch: pytest.M
     from geoprose.evaluation import run_record
 
     load = run_record.load_for_evaluation
-    monkeypatch.setattr(run_record, "load_for_evaluation", lambda given: (trained_on.append(_name(given)), load(given))[1])
+    monkeypatch.setattr(
+        run_record, "load_for_evaluation", lambda given: (trained_on.append(_name(given)), load(given))[1]
+    )
     options = {"systems": folders, "domains": domains}
     result = diagnose("cross-domain", build_diagnostic("cross-domain", options), Request(tmp_path / "out"))
     own = result["by_type"]["cross-domain"]
@@ -75,7 +77,9 @@ def test_matrix_of_domains(system: System, tmp_path: Path, monkeypatch: pytest.M
     assert low <= 0.75 <= high
     runs = {"textures": {test: str(tmp_path / "out" / "textures" / test) for test in domains}}
     again = diagnose("cross-domain", build_diagnostic("cross-domain", {"runs": runs}), Request(tmp_path / "again"))
-    assert again["by_type"]["cross-domain"]["tables"]["matrix"]["trained on textures"]["textures"] == "1.000 (own domain)"
+    assert (
+        again["by_type"]["cross-domain"]["tables"]["matrix"]["trained on textures"]["textures"] == "1.000 (own domain)"
+    )
     assert "score" not in again["overall"]
     assert "no column has both" in again["by_type"]["cross-domain"]["unavailable"]["relative drop"]
 

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field, PositiveInt
 
 from geoprose.core.errors import TaskError
+from geoprose.evaluation.aggregate import MAX_UNITS
 from geoprose.evaluation.answering.retrieval import IMAGE_TO_TEXT, TEXT_TO_IMAGE
 from geoprose.evaluation.diagnostics.base import Diagnostic, Finding
 from geoprose.evaluation.diagnostics.conditions import Bench
@@ -63,8 +64,9 @@ class RetrievalCollapse(Diagnostic):
         "the pictures."
     )
 
-    max_items: PositiveInt = 2000
-    """Pictures that are embedded at most, chosen by the seed; every text of a picture goes with it."""
+    max_items: int = Field(default=2000, ge=2, le=MAX_UNITS)
+    """Pictures that are embedded at most, chosen by the seed; every text of a picture goes with it. Also the most texts
+    whose pairs are looked at for the uniformity."""
     neighbours: PositiveInt = 10
     """Nearest candidates that are counted for hubs."""
     t: float = Field(default=2.0, gt=0)
@@ -136,11 +138,10 @@ class RetrievalCollapse(Diagnostic):
         )
 
     def _side(self, vectors_ND: NDArray[np.float64]) -> dict[str, JsonValue]:
-        kernel = potentials(vectors_ND, self.t)
-        draws = Resamples(list(range(len(vectors_ND))), self.seed, NUM_RESAMPLES)
-        low, high = interval(
-            uniformity(kernel, draws.draws_RC) if len(kernel) == draws.draws_RC.shape[1] else np.array([])
-        )
+        chosen = np.sort(np.random.default_rng(self.seed).permutation(len(vectors_ND))[: self.max_items])
+        kernel = potentials(vectors_ND[chosen], self.t)  # all pairs: bounded, since texts may be many
+        draws = Resamples(list(range(len(chosen))), self.seed, NUM_RESAMPLES)
+        low, high = interval(uniformity(kernel, draws.draws_RC))
         rank = effective_rank(vectors_ND)
         return {
             "n": len(vectors_ND),

@@ -39,7 +39,7 @@ def uniformity(kernel_NN: NDArray[np.float64], weights_RN: NDArray[np.float64] |
             pair.
 
     Returns:
-        One figure per resample (R,).
+        One figure per resample (R,); NaN where one item alone is drawn.
 
     Source:
         Wang and Isola, arXiv:2005.10242, section 4, with t = 2. Many directions of a sphere of 512 dimensions reach
@@ -49,7 +49,8 @@ def uniformity(kernel_NN: NDArray[np.float64], weights_RN: NDArray[np.float64] |
     squares_RN = weights_RN**2
     total_R = ((weights_RN @ kernel_NN) * weights_RN).sum(1) - squares_RN @ np.diag(kernel_NN)
     pairs_R = weights_RN.sum(1) ** 2 - squares_RN.sum(1)
-    values: NDArray[np.float64] = np.log(total_R / pairs_R)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        values: NDArray[np.float64] = np.where(pairs_R > 0, np.log(np.maximum(total_R, 1e-300) / pairs_R), np.nan)
     return values
 
 
