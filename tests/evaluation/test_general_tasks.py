@@ -13,7 +13,7 @@ from geoprose.evaluation.predictions import Prediction, read_predictions, to_pre
 from geoprose.evaluation.run import EvaluateOptions, evaluate
 from geoprose.evaluation.scoring import Scorer
 from geoprose.evaluation.suite import evaluate_suite, load_suite
-from geoprose.evaluation.tasks import load_task
+from geoprose.evaluation.tasks import list_tasks, load_task
 from tests.fixtures import general
 from tests.fixtures.general_tasks import TASKS
 from tests.fixtures.systems import tiny_system
@@ -50,22 +50,15 @@ def _prompts(name: str, root: Path, out: Path, system: System) -> dict[str, Pred
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_the_right_answers_score_one(name: str, tmp_path: Path) -> None:
+def test_right_answers_score_one_and_no_answers_nothing(name: str, tmp_path: Path) -> None:
     root = TASKS[name](tmp_path)
     samples = _asked(name, root)
-    texts = [sample.messages[-1].text for sample in samples]
-    for kind, block in _report(name, root, texts).items():
-        assert (block["accuracy"], block["parse_failure_rate"]) == (1.0, 0.0), kind
-
-
-@pytest.mark.parametrize("name", TASKS)
-def test_no_answer_scores_nothing_and_stays_in_the_denominator(name: str, tmp_path: Path) -> None:
-    root = TASKS[name](tmp_path)
-    samples = _asked(name, root)
-    report = _report(name, root, [""] * len(samples))
-    assert sum(block["n"] for block in report.values()) == len(samples)
-    for kind, block in report.items():
-        assert block["accuracy"] == 0.0, kind
+    right = _report(name, root, [sample.messages[-1].text for sample in samples])
+    none = _report(name, root, [""] * len(samples))
+    assert sum(block["n"] for block in none.values()) == len(samples)  # unparsable ones stay in the denominator
+    for kind in right:
+        assert (right[kind]["accuracy"], right[kind]["parse_failure_rate"]) == (1.0, 0.0), kind
+        assert none[kind]["accuracy"] == 0.0, kind
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -122,6 +115,11 @@ def test_solved_examples_stand_before_each_question(tmp_path: Path, system: Syst
 def test_turns_see_the_answers_before_them(tmp_path: Path, system: System) -> None:
     rows = _prompts("conversations", general.conversations(tmp_path / "data"), tmp_path / "out", system)
     assert [len(rows[name].images) for name in ("7/turn-1", "7/turn-2", "8/turn-1", "8/turn-2")] == [1, 1, 1, 2]
+
+
+def test_every_task_of_a_general_benchmark_has_a_miniature() -> None:
+    readers = {load_task(name).reader.type for name in TASKS} - {"neutral", "rsvqa"}
+    assert {name for name in list_tasks() if load_task(name).reader.type in readers} <= set(TASKS)
 
 
 @pytest.mark.parametrize("name", ["general", "hallucination"])

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pyarrow.parquet import read_table
 
 from geoprose.core.errors import ConfigError, DataError, ResourceError
 from geoprose.data.readers.general.hub import HUB_SETS, HubReader
@@ -81,6 +83,21 @@ def test_a_file_that_is_no_parquet_is_named(tmp_path: Path) -> None:
     general.write_parquet(path, [{"question_id": "a", "question": 5}])
     with pytest.raises(DataError, match="row 0"):
         _read("mme", tmp_path)
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case[0] in ("hub", "benchmark")])
+def test_no_column_makes_the_reader_crash(name: str, tmp_path: Path) -> None:
+    _, make, split, options, _ = CASES[name]
+    files = sorted(make(tmp_path).rglob("*.parquet"))
+    for path in files:
+        before = path.read_bytes()
+        rows = read_table(path).to_pylist()
+        for column in rows[0]:
+            for other in (None, 5, "", [], {"bytes": b"x"}):
+                general.write_parquet(path, [{**row, column: other} for row in rows])
+                with contextlib.suppress(DataError):  # anything else is a crash
+                    list(HubReader(**options).read(tmp_path, split))
+        path.write_bytes(before)
 
 
 def test_unknown_benchmarks_are_refused_and_known_ones_tested() -> None:

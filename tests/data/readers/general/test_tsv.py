@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,16 @@ def test_empty_cells_are_named(column: str, message: str, tmp_path: Path) -> Non
     row = {"index": 3, "question": "Is it?", "answer": "yes", "image": general.in_base64(1)}
     with pytest.raises(DataError, match=rf"x\.tsv, row 2.*{message}"):
         _read(tmp_path, [{**row, column: ""}])
+
+
+@pytest.mark.parametrize("other", ["", "5", "nan", "[", "['a']", "x" * 80])
+def test_no_cell_makes_the_reader_crash(other: str, tmp_path: Path) -> None:
+    row = {"index": "3", "question": "Is it?", "answer": "B", "A": "yes", "B": "no", "hint": "", "category": "c",
+           "image": general.in_base64(1), "image_path": "a.png"}  # fmt: skip
+    for kind in ("yes_no", "open"):
+        for column in row:
+            with contextlib.suppress(DataError):  # anything else is a crash
+                _read(tmp_path, [{**row, column: other}], kind=kind)
 
 
 def test_files_must_be_names_below_the_folder(tmp_path: Path) -> None:
