@@ -30,6 +30,9 @@ LAYOUTS: Registry[Layout] = Registry(
     },
 )
 
+TOTALS = frozenset({"Overall", "Accuracy", "Hit", "Total", "overall", "Final Score"})
+"""Columns of tables of scores, which somebody may give in place of the answers."""
+
 
 def list_layouts() -> list[Layout]:
     """Return every layout, by name."""
@@ -56,6 +59,11 @@ def sniff_layout(records: Sequence[Record], where: str) -> Layout:
     )
     if not records or ranked[0][0] == 0:
         keys = sorted({key for record in records for key in record})
+        if TOTALS.intersection(keys):
+            raise TaskError(
+                f"{where} holds totals and no answers, so nothing can be scored. Give the file of the answers: "
+                "VLMEvalKit's MODEL_DATASET.xlsx, not its _acc.csv or _score.csv; lmms-eval's *_samples_TASK.jsonl."
+            )
         raise TaskError(
             f"{where} is of no layout that is known; its records have the keys {', '.join(keys[:20]) or 'none'}. "
             "Name the columns id, prediction and reference, or see `geoprose score --list-layouts`."
