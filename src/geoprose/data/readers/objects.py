@@ -150,7 +150,16 @@ def chair(entry: ObjectPicture) -> Iterator[Sample]:
     names = [object_words(name) for name in entry.classes()]
     if names:
         answer = f"The image shows {', '.join(names)}."
-        yield entry.picture.ask("chair", "Describe the image.", [answer], "chair", objects=json_list(names))
+        yield entry.picture.ask(
+            "chair",
+            "Describe the image.",
+            [answer],
+            "chair",
+            objects=json_list(names),
+            boxes=[json_list(thing.corners) for thing in entry.things],
+            box_labels=json_list([object_words(thing.label) for thing in entry.things]),
+            size_px=json_list(entry.size_px),
+        )
 
 
 def object_words(label: str) -> str:
