@@ -20,7 +20,15 @@ def test_means_and_counts_by_hand() -> None:
 def test_an_interval_is_cut_to_the_range_of_the_score() -> None:
     estimate = ClusteredBootstrap(list("abc")).estimate([-1.0, 0.9, 1.9])
     assert estimate.low < 0 < 1 < estimate.high
-    assert estimate.within(0.0, 1.0).ci95 == [0.0, 1.0]
+    assert estimate.as_share().ci95 == [0.0, 1.0]
+
+
+def test_a_share_without_a_mistake_still_has_an_interval() -> None:
+    bootstrap = ClusteredBootstrap(list(range(100)))
+    right, wrong = bootstrap.estimate([1.0] * 100).as_share(), bootstrap.estimate([0.0] * 100).as_share()
+    # Clopper-Pearson for 100 of 100: scipy.stats.beta.ppf(0.025, 100, 1).
+    assert right.ci95 == pytest.approx([0.9637833073548235, 1.0])
+    assert wrong.ci95 == pytest.approx([0.0, 1 - 0.9637833073548235])
 
 
 def test_all_right_has_no_width_and_nothing_has_zero() -> None:

@@ -50,9 +50,20 @@ class Estimate:
         """The interval as ``[low, high]``; None for fewer than two pictures, which say nothing about others."""
         return [self.low, self.high] if self.clusters > 1 else None
 
-    def within(self, low: float, high: float) -> Estimate:
-        """Return the estimate with its interval cut to the range that the score can have."""
-        return replace(self, low=min(max(self.low, low), high), high=min(max(self.high, low), high))
+    def as_share(self) -> Estimate:
+        """Return the estimate of a share: its interval lies within 0 and 1, and is never without width.
+
+        Resampling answers that are all right, or all wrong, gives no width, as if none could be otherwise. There the
+        exact one-sided bound of a binomial over the pictures stands in: (alpha / 2) to the power of 1 / clusters.
+
+        Source:
+            Clopper and Pearson, Biometrika 26(4), 1934, for 0 or n successes.
+        """
+        low, high = min(max(self.low, 0.0), 1.0), min(max(self.high, 0.0), 1.0)
+        if low == high and self.mean in (0.0, 1.0) and self.clusters:
+            bound = float(((1 - COVERAGE) / 2) ** (1 / self.clusters))
+            low, high = (bound, 1.0) if self.mean == 1.0 else (0.0, 1.0 - bound)
+        return replace(self, low=low, high=high)
 
 
 class ClusteredBootstrap:

@@ -158,12 +158,12 @@ def _confusion(ledger: Ledger) -> dict[str, Any]:
 def _block(estimate: Estimate, metric: str, is_accuracy: bool) -> dict[str, Any]:
     """Return the common fields; ``accuracy`` is None where the score is on another scale than 0..1."""
     accuracy = estimate.mean if is_accuracy else None
-    estimate = estimate.within(0.0, 1.0) if is_accuracy else estimate
+    estimate = estimate.as_share() if is_accuracy else estimate
     return {"n": estimate.n, "metric": metric, "score": estimate.mean, "accuracy": accuracy, "ci95": estimate.ci95}
 
 
 def _variant_block(variant: Variant, estimate: Estimate, unparsed: int) -> dict[str, Any]:
-    estimate = estimate.within(0.0, 1.0) if variant.metric.is_accuracy else estimate
+    estimate = estimate.as_share() if variant.metric.is_accuracy else estimate
     return {
         "score": estimate.mean,
         "ci95": estimate.ci95,
