@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-import csv
 from typing import TYPE_CHECKING
 
 import pytest
 
 from geoprose.core.errors import DataError
 from geoprose.data.readers.general import tables
-from geoprose.data.readers.general.tables import read_parquet, read_tsv
-from tests.fixtures.general import write_parquet, write_tsv
+from geoprose.data.readers.general.tables import read_parquet
+from tests.fixtures.general import write_parquet
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,35 +36,3 @@ def test_groups_of_rows_that_are_too_large_are_refused(tmp_path: Path, monkeypat
     monkeypatch.setattr(tables, "MAX_GROUP_BYTES", 1)
     with pytest.raises(DataError, match="above 1 bytes"):
         list(read_parquet(tmp_path, ["a.parquet"], "layout"))
-
-
-def test_tsv_cells_hold_quotes_tabulators_and_line_ends(tmp_path: Path) -> None:
-    rows = [{"index": "1", "question": 'a "b"\tc\nd'}, {"index": "2", "question": "\u00e9"}]
-    write_tsv(tmp_path / "a.tsv", rows)
-    found = list(read_tsv(tmp_path, "a.tsv", "layout"))
-    assert [row for _, row in found] == rows
-    assert [where for where, _ in found] == ["a.tsv, row 2", "a.tsv, row 3"]
-
-
-def test_long_cells_are_read_whatever_the_limit_was(tmp_path: Path) -> None:
-    before = csv.field_size_limit(1000)
-    try:
-        write_tsv(tmp_path / "a.tsv", [{"index": "1", "image": "x" * 300_000}])
-        ((_, row),) = read_tsv(tmp_path, "a.tsv", "layout")
-    finally:
-        csv.field_size_limit(before)
-    assert len(row["image"]) == 300_000
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"index\tquestion\n1\ta\tb\n", "row 2 has another number of cells"),
-        (b"index\tquestion\n1\n", "row 2 has another number of cells"),
-        (b"index\tquestion\n1\t\xff\n", "not UTF-8"),
-    ],
-)
-def test_broken_tsv_files_are_named(content: bytes, message: str, tmp_path: Path) -> None:
-    (tmp_path / "a.tsv").write_bytes(content)
-    with pytest.raises(DataError, match=rf"a\.tsv.*{message}"):
-        list(read_tsv(tmp_path, "a.tsv", "layout"))

@@ -25,7 +25,7 @@ def _read(root: Path, rows: list[dict[str, Any]], **options: Any) -> list[Sample
 def test_rotated_rows_are_left_out_and_references_are_followed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         first, second = TsvReader().read(general.mmbench(tmp_path), "dev")
     assert [first.id, second.id] == ["241", "5"]  # not 1000005, which repeats 5 in another order
     assert first.images == second.images  # row 241 names row 5, which comes later
@@ -33,6 +33,7 @@ def test_rotated_rows_are_left_out_and_references_are_followed(
     assert second.messages[0].text == "<image>\nIt barks.\nWhat is it?"
     assert first.meta["options"] == ["red", "blue", "green"]
     assert "1 rows of MMBench_DEV_EN.tsv have no picture" in caplog.text
+    assert "1 rows of MMBench_DEV_EN.tsv repeat questions" in caplog.text
 
 
 def test_a_reference_to_nothing_is_an_error(tmp_path: Path) -> None:

@@ -1,13 +1,11 @@
-"""Rows of tables: parquet files as the hub shards them, and VLMEvalKit's TSV files."""
+"""Rows of parquet files, as the hub shards them."""
 
 from __future__ import annotations
 
-import csv
 from typing import TYPE_CHECKING, Any
 
 from geoprose.core.errors import DataError, ResourceError
 from geoprose.data.readers.base import fail_missing
-from geoprose.data.readers.general.unpack import MAX_PICTURE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,8 +17,6 @@ ROWS_AT_ONCE = 16
 
 MAX_GROUP_BYTES = 8 << 30
 """Largest group of rows of a parquet file, decoded."""
-
-MAX_CELL_CHARS = 2 * MAX_PICTURE_BYTES
 
 
 def read_parquet(root: Path, patterns: Sequence[str], layout: str) -> Iterator[tuple[str, Row]]:
@@ -65,27 +61,3 @@ def _parquet_rows(path: Path, name: str) -> Iterator[tuple[str, Row]]:
                     number += 1
     except (ArrowException, OSError) as error:
         raise DataError(f"{name} cannot be read as parquet: {str(error)[:200]}. Download it again.") from error
-
-
-def read_tsv(root: Path, name: str, layout: str) -> Iterator[tuple[str, Row]]:
-    """Yield place and content of the rows of a TSV file with a head, as pandas writes it.
-
-    Raises:
-        DataError: If it is missing, not UTF-8, or a row does not fit the head.
-    """
-    if not (root / name).is_file():
-        fail_missing(root, name, layout)
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_CELL_CHARS))
-    number = 1
-    try:
-        with (root / name).open(encoding="utf-8-sig", newline="") as handle:
-            for number, row in enumerate(csv.DictReader(handle, delimiter="\t"), start=2):
-                if None in row or None in row.values():
-                    raise DataError(
-                        f"{name}, row {number} has another number of cells than the head. Download it again."
-                    )
-                yield f"{name}, row {number}", dict(row)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{name} is not UTF-8 text after row {number}. Save it as UTF-8.") from error
-    except csv.Error as error:
-        raise DataError(f"{name}, row {number} is not a row of a table: {error}. Download it again.") from error

@@ -11,7 +11,7 @@ from geoprose.data.readers.base import check_split
 from geoprose.data.readers.files import inside
 from geoprose.data.readers.general.choices import ask_choice, option_columns
 from geoprose.data.readers.general.published import POPE_KINDS, yes_or_no
-from geoprose.data.readers.general.tables import read_tsv
+from geoprose.data.readers.general.tsv_rows import read_tsv
 from geoprose.data.readers.general.unpack import Unpacker, listed
 from geoprose.data.readers.picture import Picture
 from geoprose.data.records import fail
@@ -91,15 +91,21 @@ class TsvReader:
         """Return the rows without their pictures, and the unpacked pictures by the index of their row."""
         unpacker, rows = Unpacker(root), list[_Asked]()
         pictures: dict[str, tuple[str, ...]] = {}
+        rotated = 0
         for where, fields in read_tsv(root, name, self.layout):
             index = str(fields.get("index") or "").strip() or fail(where, "has no index")
             if index.isdigit() and int(index) >= ROTATED and option_columns(fields):
+                rotated += 1
                 continue
             cell = str(fields.pop("image", "") or "").strip()
             if len(cell) > MAX_REFERENCE_CHARS:
                 pictures[index] = tuple(unpacker.place_base64(one, where) for one in listed(cell, where))
                 cell = ""
             rows.append(_Asked(where, index, fields, "" if cell == "nan" else cell))
+        if rotated:
+            logger.info(
+                "%d rows of %s repeat questions in other orders of their options; they are left out", rotated, name
+            )
         return rows, pictures
 
     def _question(self, row: _Asked, images: tuple[str, ...], split: str) -> Sample:
