@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,7 +79,7 @@ def test_a_video_without_frames_or_without_its_decoder_is_refused(
         to_frames([], 4)
     with pytest.raises(InputError, match="at least 1"):
         to_frames([picture()], 0)
-    monkeypatch.setitem(__import__("sys").modules, "av", None)
+    monkeypatch.setitem(sys.modules, "av", None)
     (tmp_path / "x.mp4").write_bytes(b"")
     with pytest.raises(ResourceError, match="pip install av"):
         to_frames(tmp_path / "x.mp4", 4)
