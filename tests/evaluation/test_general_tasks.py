@@ -88,10 +88,19 @@ def test_mmbench_is_asked_in_every_order_and_right_only_in_all_of_them(tmp_path:
     assert [len([s for s in samples if s.meta["group"] == name]) for name in ("241", "5")] == [3, 2]
     block = _report("mmbench", root, ["A"] * len(samples))["choice"]  # right in one order of each question
     assert block["accuracy"] == pytest.approx(2 / 5)
-    circular = block["variants"]["circular"]
-    assert circular["score"] == 0.0
-    vanilla = _report("mmbench-vanilla", root, ["C", "A"])["choice"]
-    assert vanilla["accuracy"] == 0.5
+    assert block["variants"]["circular"]["score"] == 0.0
+    half = _report("mmbench", root, ["A", "A", "A", "B", "A"])["choice"]["variants"]["circular"]
+    assert half["corpus"]["circular_accuracy"] == 0.5
+    assert _report("mmbench-vanilla", root, ["C", "A"])["choice"]["accuracy"] == 0.5
+
+
+def test_orders_that_the_engine_makes_are_those_of_the_file(tmp_path: Path) -> None:
+    root = general.mmbench(tmp_path)
+    once = load_task("mmbench-vanilla")
+    circular = once.model_copy(update={"prompt": once.prompt.model_copy(update={"is_circular": True})})
+    given = list(build_reader(once.reader.type, once.reader.options).read(root, "dev"))
+    made = [(s.meta["options"], s.meta["answer_index"], s.meta["group"]) for s in expanded(circular, given)]
+    assert made == [(s.meta["options"], s.meta["answer_index"], s.meta["group"]) for s in _asked("mmbench", root)]
 
 
 def test_mme_scores_pairs(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Case = tuple[str, "Callable[[Path], Path]", str, dict[str, Any], int]
 
 CASES: dict[str, Case] = {
-    "mmbench": ("vlmevalkit", general.mmbench, "dev", {}, 2),
+    "mmbench": ("vlmevalkit", general.mmbench, "dev", {}, 5),
     "mmmu": ("hub", general.mmmu, "validation", {"data_set": "mmmu"}, 2),
     "mme": ("mme", general.mme, "test", {}, 6),
     "mme either": ("benchmark", general.mme, "test", {"data_set": "mme"}, 6),

@@ -22,18 +22,35 @@ def _read(root: Path, rows: list[dict[str, Any]], **options: Any) -> list[Sample
     return list(TsvReader(files={"dev": "x.tsv"}, **options).read(root, "dev"))
 
 
-def test_rotated_rows_are_left_out_and_references_are_followed(
+def test_orders_of_one_question_share_a_group_and_references_are_followed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.INFO):
-        first, second = TsvReader().read(general.mmbench(tmp_path), "dev")
-    assert [first.id, second.id] == ["241", "5"]  # not 1000005, which repeats 5 in another order
-    assert first.images == second.images  # row 241 names row 5, which comes later
-    assert (tmp_path / first.images[0]).read_bytes() == general.encoded(1)
-    assert second.messages[0].text == "<image>\nIt barks.\nWhat is it?"
-    assert first.meta["options"] == ["red", "blue", "green"]
+    with caplog.at_level(logging.WARNING):
+        samples = list(TsvReader().read(general.mmbench(tmp_path), "dev"))
+    assert [(sample.id, sample.meta["group"]) for sample in samples] == [
+        ("241", "241"), ("1000241", "241"), ("2000241", "241"), ("5", "5"), ("1000005", "5"),
+    ]  # fmt: skip
+    assert [sample.meta["answer_index"] for sample in samples] == [2, 1, 0, 1, 0]
+    assert {sample.images for sample in samples} == {samples[0].images}  # row 241 names row 5, which comes later
+    assert (tmp_path / samples[0].images[0]).read_bytes() == general.encoded(1)
+    assert samples[3].messages[0].text == "<image>\nIt barks.\nWhat is it?"
+    assert samples[0].meta["options"] == ["red", "blue", "green"]
     assert "1 rows of MMBench_DEV_EN.tsv have no picture" in caplog.text
-    assert "1 rows of MMBench_DEV_EN.tsv repeat questions" in caplog.text
+
+
+def test_each_question_once(tmp_path: Path) -> None:
+    samples = list(TsvReader(orders="first").read(general.mmbench(tmp_path), "dev"))
+    assert [sample.id for sample in samples] == ["241", "5"]
+    assert not any("group" in sample.meta for sample in samples)
+    with pytest.raises(ConfigError, match="file or first"):
+        TsvReader(orders="last")  # type: ignore[arg-type]
+
+
+def test_large_numbers_without_a_question_below_are_questions_of_their_own(tmp_path: Path) -> None:
+    row = {"question": "?", "A": "x", "B": "y", "answer": "A", "image": general.in_base64(1)}
+    samples = _read(tmp_path, [{"index": 1_000_007, **row}, {"index": 2_000_008, **row}], orders="first")
+    assert [sample.id for sample in samples] == ["1000007", "2000008"]
+    assert not any("group" in sample.meta for sample in samples)
 
 
 def test_a_reference_to_nothing_is_an_error(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from geoprose.core.errors import ConfigError
 from geoprose.data.readers.base import check_split
@@ -17,14 +17,14 @@ from geoprose.data.readers.picture import Picture
 from geoprose.data.records import fail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from geoprose.core.types import Sample
 
 logger = logging.getLogger(__name__)
 ROTATED = 1_000_000
-"""From this index on a row repeats question ``index % 1000000`` in another order of its options."""
+"""From this index on a row with options repeats question ``index % 1000000``, where there is one, in another order."""
 
 MAX_REFERENCE_CHARS = 64
 """A shorter cell names the row that holds the picture; VLMEvalKit's image_base.py has the same bound."""
@@ -37,18 +37,24 @@ class _Asked:
     fields: Mapping[str, Any]
     reference: str
 
+    def base(self, known: Collection[str]) -> str:
+        """Return the index of the question that a row asks in another order of its options; its own otherwise."""
+        base = str(int(self.index) % ROTATED) if self.index.isdigit() else self.index
+        return base if base in known and option_columns(self.fields) else self.index
+
 
 class TsvReader:
     """Reads ``index, image (or image_path), question, answer`` and, where there are any, ``A, B, ..., hint, category``.
 
-    Rows with options are type ``choice``. Rows that only repeat a question in another order of its options are left
-    out: a task with ``is_circular`` makes those orders itself. Rows without a picture are left out and counted.
+    Rows with options are type ``choice``. MMBench's files repeat each question in every order of its options: those
+    orders share ``meta.group``. Rows without a picture are left out and counted.
 
     Args:
         files: File name by split.
         title: Name of the benchmark, for tables over data sets.
         kind: Question type of rows without options: ``yes_no``, ``ocr``, or any other.
         is_paired: Whether the questions about one picture are scored together, as MME does.
+        orders: ``file`` for every order of the options that the file has, ``first`` for each question once.
 
     Source: Liu et al., MMBench, arXiv:2307.06281; open-compass/VLMEvalKit vlmeval/dataset/image_base.py.
     """
@@ -60,11 +66,14 @@ class TsvReader:
         title: str = "MMBench",
         kind: str = "open",
         is_paired: bool = False,
+        orders: Literal["file", "first"] = "file",
     ) -> None:
+        if orders not in ("file", "first"):
+            raise ConfigError(f"orders is {orders!r}; choose file or first.")
         self.files = dict(files or {"dev": "MMBench_DEV_EN.tsv"})
         if not all(isinstance(name, str) and name for name in self.files.values()):
             raise ConfigError(f"files is {files!r}; give a file name for each split.")
-        self.title, self.kind, self.is_paired = title, kind, is_paired
+        self.title, self.kind, self.is_paired, self.orders = title, kind, is_paired, orders
         self.splits = tuple(self.files)
         self.layout = (
             f"{', '.join(self.files.values())} of VLMEvalKit, whose DATASET_URL says where "
@@ -75,13 +84,18 @@ class TsvReader:
         """Yield the questions in the order of the file."""
         check_split(split, self.splits, self.layout)
         rows, pictures = self._rows(root, inside(self.files[split], "the reader's option files"))
+        known = {row.index for row in rows}
+        has_orders = any(row.base(known) != row.index for row in rows)
         skipped = 0
         for row in rows:
+            base = row.base(known)
+            if self.orders == "first" and base != row.index:
+                continue
             images = pictures.get(row.index) or pictures.get(row.reference) or _paths(row)
             if row.reference and row.reference not in pictures:
                 fail(row.where, f"its picture is said to be in row {row.reference!r}, which holds none")
             if images:
-                yield self._question(row, images, split)
+                yield self._question(row, images, split, base if has_orders and self.orders == "file" else None)
             else:
                 skipped += 1
         if skipped:
@@ -91,24 +105,16 @@ class TsvReader:
         """Return the rows without their pictures, and the unpacked pictures by the index of their row."""
         unpacker, rows = Unpacker(root), list[_Asked]()
         pictures: dict[str, tuple[str, ...]] = {}
-        rotated = 0
         for where, fields in read_tsv(root, name, self.layout):
             index = str(fields.get("index") or "").strip() or fail(where, "has no index")
-            if index.isdigit() and int(index) >= ROTATED and option_columns(fields):
-                rotated += 1
-                continue
             cell = str(fields.pop("image", "") or "").strip()
             if len(cell) > MAX_REFERENCE_CHARS:
                 pictures[index] = tuple(unpacker.place_base64(one, where) for one in listed(cell, where))
                 cell = ""
             rows.append(_Asked(where, index, fields, "" if cell == "nan" else cell))
-        if rotated:
-            logger.info(
-                "%d rows of %s repeat questions in other orders of their options; they are left out", rotated, name
-            )
         return rows, pictures
 
-    def _question(self, row: _Asked, images: tuple[str, ...], split: str) -> Sample:
+    def _question(self, row: _Asked, images: tuple[str, ...], split: str, group: str | None) -> Sample:
         picture = Picture(row.index, images, split, {"domain": self.title})
         asked = str(row.fields.get("question") or "").strip() or fail(row.where, "has no question")
         hint, category = (_cell(row, column) for column in ("hint", "category"))
@@ -116,13 +122,13 @@ class TsvReader:
         answer = _cell(row, "answer") or fail(row.where, "has no answer; test files hide theirs, use the dev file")
         options = option_columns(row.fields)
         if options:
-            return ask_choice(picture, question, options, answer, row.where, category=category or None)
+            return ask_choice(picture, question, options, answer, row.where, category=category or None, group=group)
         if self.kind != "yes_no":
             return picture.ask(self.kind, question, listed(answer, row.where), category=category or None)
         negatives = category if category in POPE_KINDS else None
-        group = f"{category}/{images[0]}" if self.is_paired else None
+        pair = f"{category}/{images[0]}" if self.is_paired else None
         answers = [yes_or_no(answer, row.where)]
-        return picture.ask("yes_no", question, answers, category=category or None, negatives=negatives, group=group)
+        return picture.ask("yes_no", question, answers, category=category or None, negatives=negatives, group=pair)
 
 
 def _cell(row: _Asked, column: str) -> str:
