@@ -69,6 +69,20 @@ def test_build_train_and_evaluate(run, workshop: Path) -> None:
     assert (workshop / "runs/tiny-eval/report.html").is_file()
 
 
+def test_score_and_compare_names_faulty_rules_and_the_difference(run, workshop: Path) -> None:
+    for name, answers in (("theirs", ("Rural", "", "2")), ("ours", ("rural", "yes", "2"))):
+        lines = [
+            {"doc_id": number, "target": target, "filtered_resps": answer, "doc_hash": "0", "input": "?"}
+            for number, (target, answer) in enumerate(zip(("rural", "yes", "3"), answers, strict=True))
+        ]
+        (workshop / f"{name}_samples.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    printed = run("07_score_and_compare.py", "theirs_samples.jsonl", "ours_samples.jsonl", "runs/scored")
+    assert "theirs_samples.jsonl: 3 answers, accuracy 0.33" in printed
+    assert "FAULTY: " in printed
+    assert "difference +0.33 over 3 shared questions" in printed
+    assert (workshop / "runs/scored/comparison/flips.jsonl").is_file()
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_examples_are_short_and_run_here(script: Path) -> None:
     assert len(script.read_text().splitlines()) <= MAX_LINES
