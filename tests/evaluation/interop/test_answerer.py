@@ -83,7 +83,7 @@ def test_an_answer_ends_before_the_first_stopping_text() -> None:
     [
         ({}, Decoding(1024)),
         ({"max_new_tokens": 16, "until": "\n"}, Decoding(16, ("\n",))),
-        ({"do_sample": False, "temperature": 0.7, "until": ["a", "b"]}, Decoding(1024, ("a", "b"))),
+        ({"do_sample": False, "temperature": 0.7, "until": ["a", None, "b"]}, Decoding(1024, ("a", "b"))),
         ({"do_sample": True, "temperature": 0, "num_beams": 1}, Decoding(1024)),
     ],
 )

@@ -66,7 +66,7 @@ def read_decoding(options: Mapping[str, Any], max_new_tokens: int = 0) -> Decodi
             "with `--gen_kwargs do_sample=False,temperature=0,num_beams=1`, and say so beside the score."
         )
     until = options.get("until") or ()
-    stop = (until,) if isinstance(until, str) else tuple(str(text) for text in until)
+    stop = (until,) if isinstance(until, str) else tuple(str(text) for text in until if text is not None)
     return Decoding(max_new_tokens or int(options.get("max_new_tokens") or DEFAULT_NEW_TOKENS), stop)
 
 
