@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _RAW = re.compile(
-    r"(?<![a-z])(mae|rmse|mse|mape|error|length|rank|chrf|perplexity|brier|ece|kappa|uniformity)(?![a-z])", flags=re.IGNORECASE
+    r"(?<![a-z])(mae|rmse|mse|mape|error|length|rank|chrf|perplexity|brier|ece|kappa|uniformity)(?![a-z])",
+    flags=re.IGNORECASE,
 )
 """Figures that are no share: multiplying them by 100 would be a wrong number."""
 
