@@ -15,7 +15,7 @@ from geoprose.evaluation.diagnostics.coarsen import averaged, resized
 from geoprose.evaluation.diagnostics.conditions import Bench
 from geoprose.evaluation.diagnostics.curves import pareto_front
 from geoprose.evaluation.diagnostics.derived import Condition
-from geoprose.evaluation.diagnostics.place import moved, size_of
+from geoprose.evaluation.diagnostics.place import moved
 from geoprose.evaluation.diagnostics.resampling import Resamples
 from geoprose.evaluation.diagnostics.series import condition_row, points
 
@@ -107,7 +107,7 @@ class ComputeFrontier(Diagnostic):
         middle = (int(np.median([w for w, _ in sizes])), int(np.median([h for _, h in sizes])))
         measured, costs = [], []
         for side in self.sides:
-            placed = tuple(moved(sample, LongSide(side)) if size_of(sample) else sample for sample in samples)
+            placed = tuple(moved(sample, LongSide(side)) for sample in samples)
             one = bench.measure(Condition(f"side-{side}", placed, f"side {side}", partial(_at_side, side_px=side)))
             measured.append(one)
             cost = costs_of(bench, LongSide(side).size(middle), self.text_tokens, (label, unavailable))
