@@ -72,8 +72,12 @@ def _taxonomies(specs: list[Any]) -> str:
 
 
 def _section(spec: Any, counts: Any) -> str:
+    from geoprose.systems.interop.released import importable_class
+
     text = f"## {spec.name}\n\n{spec.summary}\n\n{_diagram(spec)}\n\n"
     text += f"- Source: {spec.source}\n- Proof: {spec.verified}. {spec.proof}\n"
+    released = importable_class(spec.name, spec.reference)
+    text += f"- Released checkpoints that `geoprose import` reads: {f'`{released}`' if released else 'none'}\n"
     if counts is not None and counts.visual_tokens_by_size:
         sizes = ", ".join(f"{size} px: {tokens}" for size, tokens in counts.visual_tokens_by_size.items())
         text += f"- Visual tokens: {sizes}\n"

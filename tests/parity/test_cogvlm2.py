@@ -9,33 +9,12 @@ import torch
 from geoprose.models.backbone import GeoproseModel
 from geoprose.models.config import GeoproseConfig
 from geoprose.systems.build import build_meta_model
+from geoprose.systems.interop.cogvlm2 import Cogvlm2Layout
 from tests.parity.goldens.make_cogvlm2 import AFTER, BEFORE, TEXT, VISION
 from tests.parity.goldens.seeded import seeded_tensor
 
 GOLDEN = json.loads((Path(__file__).parent / "goldens" / "cogvlm2.json").read_text())
 _MARK = 1
-_EYE = {
-    "patch_embedding.": "patch_embedding.proj.",
-    "class_embedding": "patch_embedding.cls_embedding",
-    "position_embedding": "patch_embedding.position_embedding",
-    "layers.": "transformer.layers.",
-    ".qkv.": ".attention.query_key_value.",
-    ".proj.": ".attention.dense.",
-    ".fc": ".mlp.fc",
-    ".attention_norm.": ".input_layernorm.",
-    ".feed_forward_norm.": ".post_attention_layernorm.",
-}
-_CONNECTOR = {
-    "linear.": "linear_proj.linear_proj.",
-    "norm.": "linear_proj.norm1.",
-    "gate_proj": "linear_proj.gate_proj",
-    "up_proj": "linear_proj.dense_h_to_4h",
-    "down_proj": "linear_proj.dense_4h_to_h",
-    "start_token": "boi",
-    "end_token": "eoi",
-    "conv.": "conv.",
-}
-_QKV = (32, 16, 16)
 
 
 def _tiny() -> GeoproseModel:
@@ -60,45 +39,20 @@ def _tiny() -> GeoproseModel:
     return GeoproseModel(config).double().eval()
 
 
-def _renamed(name: str, names: dict[str, str]) -> str:
-    for own, their in names.items():
-        if own in name and not (own == "patch_embedding." and ".proj." in name):
-            name = name.replace(own, their, 1)
-            if own in ("class_embedding", "position_embedding", "patch_embedding."):
-                break
-    return name
-
-
-def _published(name: str, shape: torch.Size) -> torch.Tensor:
-    """Return the weight of ours that is called so, drawn from its published name."""
-    if name.startswith("vision_encoder.tower."):
-        return seeded_tensor("vision." + _renamed(name.removeprefix("vision_encoder.tower."), _EYE), shape)
-    if name.startswith("connector."):
-        own = name.removeprefix("connector.")
-        their = next(own.replace(key, value, 1) for key, value in _CONNECTOR.items() if own.startswith(key))
-        return seeded_tensor("vision." + their, (1, 1, *shape) if "_token" in own else shape).reshape(shape)
-    name = name.removeprefix("language_model.").removeprefix("fusion.")
-    if not name.startswith("layers."):
-        return seeded_tensor(name, shape)
-    layer, part, rest = name.split(".", 3)[1], name.split(".", 3)[2], name.split(".", 3)[3]
-    if part in ("input_layernorm", "post_attention_layernorm"):
-        return seeded_tensor(f"layers.{layer}.{part}.{rest}", shape)
-    kind = "vision" if part in ("attention", "feed_forward") else "language"
-    if part in ("mlp", "feed_forward"):
-        return seeded_tensor(f"layers.{layer}.mlp.{kind}_mlp.{rest}", shape)
-    linear, leaf = rest.split(".")
-    if linear == "o_proj":
-        return seeded_tensor(f"layers.{layer}.self_attn.{kind}_expert_dense.{leaf}", shape)
-    whole = seeded_tensor(f"layers.{layer}.self_attn.{kind}_expert_query_key_value.{leaf}", (sum(_QKV), *shape[1:]))
-    return whole.split(_QKV)[("q_proj", "k_proj", "v_proj").index(linear)]
+def _drawn(name: str, shape: torch.Size) -> torch.Tensor:
+    """Return a published weight, drawn from its name in the modules of the maker."""
+    return seeded_tensor(name.removeprefix("model."), shape)
 
 
 @pytest.fixture(scope="module")
 def model() -> GeoproseModel:
     built = _tiny()
-    with torch.no_grad():
-        for name, parameter in built.named_parameters():
-            parameter.copy_(_published(name, parameter.shape))
+    key_map = Cogvlm2Layout().key_map(built.config)
+    ours = {f"model.{name}": tensor for name, tensor in built.state_dict().items()}
+    published = {name: _drawn(name, tensor.shape) for name, tensor in key_map.to_theirs(ours).items()}
+    state, left_out = key_map.to_ours(published)
+    assert left_out == []
+    built.load_state_dict({name.removeprefix("model."): tensor for name, tensor in state.items()}, strict=True)
     return built
 
 

@@ -11,6 +11,7 @@ from geoprose.layout.candidate_tiles import DeepseekVl2Arrangement
 from geoprose.layout.visual import VisualLayout
 from geoprose.processing.image_processor import GeoproseImageProcessor
 from geoprose.systems.hf_config import hf_config
+from geoprose.systems.interop.deepseek_vl2 import DeepseekVl2Layout
 from geoprose.systems.kinds import kind_of
 from geoprose.systems.presets import load_preset
 from tests.parity.goldens.make_deepseek_vl2 import (
@@ -23,8 +24,8 @@ from tests.parity.goldens.make_deepseek_vl2 import (
     TEXT,
     TOWER,
     picture,
+    published_weight,
 )
-from tests.parity.goldens.seeded import seeded_tensor
 
 GOLDEN = json.loads((Path(__file__).parent / "goldens" / "deepseek_vl2.json").read_text())["samples"]
 
@@ -42,9 +43,14 @@ def spec():
 @pytest.fixture(scope="module")
 def model(spec):
     built = kind_of(spec.kind).model_class()(hf_config(spec, IMAGE_TOKEN + 1, IMAGE_TOKEN, {})).double().eval()
-    with torch.no_grad():
-        for name, parameter in built.named_parameters():
-            parameter.copy_(seeded_tensor(name, parameter.shape))
+    key_map = DeepseekVl2Layout().key_map(built.config)
+    published = {
+        name: published_weight(name, tensor.shape).reshape(tensor.shape)
+        for name, tensor in key_map.to_theirs(built.state_dict()).items()
+    }
+    state, left_out = key_map.to_ours({**published, "vision.attn_pool.latent": torch.zeros(1, 1, 16)})
+    assert left_out == ["vision.attn_pool.latent"]
+    built.load_state_dict(state, strict=True)
     return built
 
 

@@ -19,6 +19,7 @@ from geoprose.models.parts.packers.phi3_hd import Phi3HdPacker
 from geoprose.processing.image_processor import GeoproseImageProcessor
 from geoprose.systems.build import build_system
 from geoprose.systems.hf_config import hf_config
+from geoprose.systems.interop.phi3_vision import Phi3VisionLayout
 from geoprose.systems.kinds import kind_of
 from geoprose.systems.presets import load_preset
 from tests.parity.goldens.make_phi3_vision import (
@@ -28,12 +29,14 @@ from tests.parity.goldens.make_phi3_vision import (
     PIXEL_STEP,
     ROW_STEP,
     TEXT,
-    fill,
+    our_name,
     picture,
 )
+from tests.parity.goldens.seeded import seeded_tensor
 
 GOLDEN = json.loads((Path(__file__).parent / "goldens" / "phi3_vision.json").read_text())["pictures"]
 IMAGE_TOKEN = 63
+EYE = "model.vision_embed_tokens."
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +53,22 @@ def spec():
 @pytest.fixture(scope="module")
 def model(spec):
     built = kind_of(spec.kind).model_class()(hf_config(spec, IMAGE_TOKEN + 1, IMAGE_TOKEN, {})).double().eval()
-    fill(built, lambda name: name)
+    key_map = Phi3VisionLayout().key_map(built.config)
+    published = {name: _drawn(name, tensor.shape) for name, tensor in key_map.to_theirs(built.state_dict()).items()}
+    state, left_out = key_map.to_ours(published)
+    assert left_out == []
+    built.load_state_dict(state, strict=True)
     return built
+
+
+def _drawn(name, shape):
+    """Return a published weight as the maker drew it: from our name of the same weight."""
+    if name.startswith(EYE):
+        # The release was written when CLIPVisionModel held its parts one level deeper.
+        ours = our_name(name.removeprefix(EYE).replace("vision_model.", ""))
+    else:
+        ours = name if name.startswith("lm_head") else name.replace("model.", "model.language_model.", 1)
+    return seeded_tensor(ours, [shape.numel()]).reshape(shape)
 
 
 @pytest.fixture(scope="module")

@@ -45,9 +45,11 @@ def list_systems(json_output: bool = JSON) -> None:
 
 def show_system(name: str = NAME, json_output: bool = JSON) -> None:
     """Show one system: its slots, its size, where its parts come from, and what proves it."""
+    from geoprose.systems.interop.released import importable_class
     from geoprose.systems.presets import load_preset
 
-    spec, summary = load_preset(name), _summary(name)
+    spec = load_preset(name)
+    summary = _summary(name) | {"importable_class": importable_class(spec.name, spec.reference)}
     if json_output:
         _print_json({**summary, "spec": spec.model_dump(mode="json"), "spec_hash": spec.content_hash()})
         return
@@ -63,6 +65,8 @@ def show_system(name: str = NAME, json_output: bool = JSON) -> None:
     for part, origin in summary["weights"].items():
         typer.echo(f"  {part + ' weights':<26}{origin}")
     typer.echo(f"\nsource    {spec.source}\nverified  {spec.verified}\nproof     {spec.proof}")
+    released = summary["importable_class"]
+    typer.echo(f"import    {f'released checkpoints of class {released}' if released else 'no released layout is read'}")
     typer.echo(f"licence   {getattr(spec, 'license', '') or 'not recorded'}")
 
 

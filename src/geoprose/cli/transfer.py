@@ -21,12 +21,14 @@ def import_(
         None, "--dtype", help="float32, bfloat16 or float16; that of the files by default."
     ),
     vision: Path | None = typer.Option(None, "--vision", help="Vision encoder of an original LLaVA or GeoChat layout."),
+    tokenizer: Path | None = typer.Option(None, "--tokenizer", help="Fast tokenizer, where the release has none."),
 ) -> None:
     """Bring a released checkpoint into a system: every weight is accounted for, or nothing is written."""
     from geoprose.core.errors import ConfigError
     from geoprose.systems.save import save_system
     from geoprose.systems.transfer import import_checkpoint
     from geoprose.systems.transfer_llava import import_llava_layout, is_llava_layout
+    from geoprose.systems.transfer_released import import_released, released_layout
 
     names = {"float32", "bfloat16", "float16"}
     if dtype is not None and dtype not in names:
@@ -36,6 +38,8 @@ def import_(
     wanted = None if dtype is None else getattr(torch, dtype)
     if is_llava_layout(folder):
         imported = import_llava_layout(folder, vision, preset or "geochat", wanted)
+    elif released_layout(folder) is not None:
+        imported = import_released(folder, preset, wanted, tokenizer)
     else:
         imported = import_checkpoint(folder, preset, wanted)
     save_system(imported.system, out)

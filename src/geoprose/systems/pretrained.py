@@ -80,7 +80,8 @@ def load_tokenizer_from(folder: Path) -> PreTrainedTokenizerBase:
         ResourceError: If there is none that can be read.
     """
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        # Why not the default of trust_remote_code: it asks on the terminal whether code of the folder may run.
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise ResourceError(f"{folder} holds no tokenizer that can be read: {error}") from error
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from safetensors import SafetensorError
 from transformers import AutoConfig
 
@@ -29,7 +30,6 @@ from geoprose.systems.save import plain_model
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import torch
     from torch import Tensor
     from transformers import PreTrainedConfig
 
@@ -69,8 +69,8 @@ def import_checkpoint(folder: Path, preset: str | None = None, dtype: torch.dtyp
     refuse_code_in(folder)
     theirs = _config(folder)
     name, reference = _find_preset(theirs, preset)
-    spec = _spec_of(name, reference, theirs)
-    system = kind_of(spec.kind).adopt(spec, load_tokenizer_from(folder), theirs)
+    spec = spec_with(name, reference.spec_values(theirs))
+    system = kind_of(spec.kind).adopt(spec, load_tokenizer_from(folder), reference.adopted(theirs))
     published = _published_weights(folder, reference, dtype)
     ours, left_out = reference.key_map(system.model.config).to_ours(published)
     check_state(ours, untied(system.model), folder)
@@ -149,11 +149,11 @@ def _reference_of(spec: BaseSystemSpec) -> Reference:
     return REFERENCES.get(spec.reference)()
 
 
-def _spec_of(name: str, reference: Reference, theirs: PreTrainedConfig) -> BaseSystemSpec:
-    values = load_preset(name).model_dump(mode="json")
-    # The released config replaces the published one, key by key, where the preset says something.
-    changes = _restricted(reference.spec_values(theirs), values)
-    return validate(spec_type_of(values), merge(values, changes), f"preset {name!r} with the released config")
+def spec_with(preset: str, changes: Mapping[str, Any]) -> BaseSystemSpec:
+    """Return a preset with what a released config changes, key by key, where the preset says something."""
+    values = load_preset(preset).model_dump(mode="json")
+    changed = merge(values, _restricted(changes, values))
+    return validate(spec_type_of(values), changed, f"preset {preset!r} with the released config")
 
 
 def _restricted(changes: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
@@ -193,6 +193,15 @@ def check_state(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], fol
     ]
     missing, unexpected = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
     raise_faults(folder, {"missing": missing, "unexpected": unexpected, "mismatched": shapes})
+
+
+def grow_vocabulary(state: dict[str, Tensor], num_rows: int) -> None:
+    """Add the mean row for the image token and the padding rows, which a released vocabulary does without."""
+    for name in ("model.language_model.embed_tokens.weight", "lm_head.weight"):
+        rows = state.get(name)
+        if rows is not None and rows.shape[0] < num_rows:
+            added = rows.mean(0, keepdim=True).expand(num_rows - rows.shape[0], -1)
+            state[name] = torch.cat([rows, added])
 
 
 def raise_faults(folder: Path, faults: Mapping[str, list[str]]) -> None:

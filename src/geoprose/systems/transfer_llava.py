@@ -10,11 +10,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import torch
-from safetensors.torch import load_file
 from transformers.initialization import no_init_weights
 
-from geoprose.core.errors import ConfigError, ModelError, ResourceError
+from geoprose.core.errors import ConfigError, ResourceError
 from geoprose.core.spec import merge, validate
 from geoprose.models.composite import GeoproseForConditionalGeneration
 from geoprose.systems.build import finish_system, prepare_tokenizer
@@ -24,12 +22,14 @@ from geoprose.systems.interop.key_map import KeyMap, Rename
 from geoprose.systems.load import read_json, refuse_code_in
 from geoprose.systems.presets import load_preset
 from geoprose.systems.pretrained import load_tokenizer_from, load_vision_encoder
+from geoprose.systems.released_files import read_pickled, read_weights
 from geoprose.systems.spec import SystemSpec
-from geoprose.systems.transfer import Imported, check_state
+from geoprose.systems.transfer import Imported, check_state, grow_vocabulary
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import torch
     from torch import Tensor
 
 _VISION = "model.vision_encoder."
@@ -90,7 +90,7 @@ def import_llava_layout(
     config = hf_config(spec, len(tokenizer), tokenizer.convert_tokens_to_ids(spec.prompt.image_token), {})
     with no_init_weights():
         model: Any = GeoproseForConditionalGeneration(config)
-    _grow_vocabulary(state, config.get_text_config().vocab_size)
+    grow_vocabulary(state, config.get_text_config().vocab_size)
     has_tower = any(name.startswith(_VISION) for name in state)
     expected = {name: tensor for name, tensor in untied(model).items() if has_tower or not name.startswith(_VISION)}
     check_state(state, expected, folder)
@@ -121,26 +121,9 @@ def _spec(values: dict[str, Any], preset: str) -> SystemSpec:
 
 
 def _weights(folder: Path) -> dict[str, Tensor]:
-    safe = sorted(folder.glob("*.safetensors"))
-    legacy = [] if safe else sorted(folder.glob("pytorch_model*.bin"))
+    state = read_weights(folder)
     projector = folder / "mm_projector.bin"
-    files = [*safe, *legacy, *([projector] if projector.is_file() else [])]
-    if not safe and not legacy:
-        raise ResourceError(f"{folder} holds neither safetensors nor pytorch_model*.bin.")
-    state: dict[str, Tensor] = {}
-    for path in files:
-        state |= load_file(path) if path.suffix == ".safetensors" else _read_pickled(path)
-    return state
-
-
-def _read_pickled(path: Path) -> dict[str, Tensor]:
-    try:
-        values = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # the restricted unpickler raises several kinds; each means that nothing is built
-        raise ModelError(f"{path} is no plain file of tensors, so it is not opened: {error}") from error
-    if not isinstance(values, dict) or not all(isinstance(value, torch.Tensor) for value in values.values()):
-        raise ModelError(f"{path} holds something else than named tensors.")
-    return values
+    return state | (read_pickled(projector) if projector.is_file() else {})
 
 
 def _named(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -149,12 +132,3 @@ def _named(state: dict[str, Tensor]) -> dict[str, Tensor]:
         (f"model.mm_projector.{name.split('mm_projector.')[1]}" if "mm_projector." in name else name): tensor
         for name, tensor in state.items()
     }
-
-
-def _grow_vocabulary(state: dict[str, Tensor], num_rows: int) -> None:
-    """Add the mean row for the image token and the padding rows, which the original layout does without."""
-    for name in ("model.language_model.embed_tokens.weight", "lm_head.weight"):
-        rows = state.get(name)
-        if rows is not None and rows.shape[0] < num_rows:
-            added = rows.mean(0, keepdim=True).expand(num_rows - rows.shape[0], -1)
-            state[name] = torch.cat([rows, added])

@@ -48,6 +48,10 @@ class Reference(ABC):
     def spec_values(self, theirs: PreTrainedConfig) -> dict[str, Any]:
         """Return what a released config changes in the preset, as nested spec values."""
 
+    def adopted(self, theirs: PreTrainedConfig) -> PreTrainedConfig:
+        """Return the released config as our model is made from it: with every row of the vocabulary counted."""
+        return theirs
+
     def inputs(self, inputs: Mapping[str, Tensor]) -> dict[str, Any]:
         """Return the inputs of one forward pass under the names of the transformers class."""
         return {name: value for name, value in inputs.items() if name != "visual_layouts"}

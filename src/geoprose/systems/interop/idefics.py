@@ -8,7 +8,7 @@ import torch
 from transformers import IdeficsConfig
 
 from geoprose.systems.interop.base import Reference, part_config
-from geoprose.systems.interop.key_map import KeyMap, Rename
+from geoprose.systems.interop.key_map import KeyMap, Rename, Split
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,8 +48,8 @@ _BLOCK = {"attention_norm": "input_layernorm", "feed_forward_norm": "post_attent
 class IdeficsReference(Reference):
     """CLIP with its class token, a resampler, a Llama with gated cross-attention.
 
-    The published tokenizer's two extra tokens have tables of their own (``additional_embedding``, ``additional_fc``);
-    here they are further rows of the one table, so a released checkpoint needs them appended before this key map.
+    The tokens that Idefics added to Llama's have tables of their own (``additional_embedding``, ``additional_fc``);
+    here they are further rows of the one table. Where it ends and they begin is ``language_model.config.vocab_size``.
     """
 
     architecture = "IdeficsForVisionText2Text"
@@ -82,6 +82,7 @@ class IdeficsReference(Reference):
                     Rename(f"model.fusion.blocks.{{layer}}.{own}.{{rest}}", f"{block}.{their}.{{rest}}")
                     for own, their in _BLOCK.items()
                 ),
+                *_tables(ours),
                 Rename("model.language_model.{rest}", "model.{rest}"),
                 Rename("lm_head.{rest}", "lm_head.{rest}"),
             ]
@@ -92,7 +93,9 @@ class IdeficsReference(Reference):
         vision, text = part_config(ours.vision_config), part_config(ours.text_config)
         connector, fusion = dict(ours.connector or {}), ours.merging()[1]
         return IdeficsConfig(
-            **{name: text[name] for name in _TEXT},
+            **{name: text[name] for name in _TEXT if name != "vocab_size"},
+            vocab_size=text["vocab_size"] - _num_added(ours),
+            additional_vocab_size=_num_added(ours),
             cross_layer_interval=fusion["every"],
             qk_layer_norms=fusion["qk_norm"],
             use_resampler=True,
@@ -112,7 +115,6 @@ class IdeficsReference(Reference):
         vision, resampler = part_config(theirs.vision_config), part_config(theirs.perceiver_config)
         tower = {name: vision[name] for name in _VISION if name != "image_size"}
         text = {name: getattr(theirs, name) for name in _TEXT}
-        text["vocab_size"] += theirs.additional_vocab_size
         return {
             "resolution": {"image_size": vision["image_size"]},
             "vision_encoder": {"config": {"hidden_size": vision["embed_dim"], **tower}},
@@ -132,6 +134,11 @@ class IdeficsReference(Reference):
             "language_model": {"type": "llama", "config": text},
         }
 
+    def adopted(self, theirs: PreTrainedConfig) -> PreTrainedConfig:
+        """Return the released config with the added tokens counted among the vocabulary."""
+        values = theirs.to_dict()
+        return IdeficsConfig(**{**values, "vocab_size": values["vocab_size"] + values["additional_vocab_size"]})
+
     def build(self, model: Any) -> PreTrainedModel:
         """Return the transformers model with the weights of ours; remembers which token stands for a picture."""
         self._image_token_id = int(model.config.image_token_id)
@@ -145,3 +152,30 @@ class IdeficsReference(Reference):
         pixels = torch.nn.utils.rnn.pad_sequence(list(torch.split(inputs["pixel_values"], counts)), batch_first=True)
         is_last = numbers[..., None] == torch.arange(1, pixels.shape[1] + 1)
         return {**named, "pixel_values": pixels, "image_attention_mask": is_last.long()}
+
+
+def _num_added(ours: GeoproseConfig) -> int:
+    """Return the rows behind Llama's own vocabulary, which the preset names; a tiny model has none."""
+    rows = int(part_config(ours.text_config)["vocab_size"])
+    own = (ours.system or {}).get("language_model", {}).get("config", {}).get("vocab_size", rows)
+    return max(0, rows - int(own))
+
+
+def _tables(ours: GeoproseConfig) -> list[Split]:
+    """Return the two tables that are published in two parts each, or nothing where no token was added."""
+    added = _num_added(ours)
+    if not added:
+        return []
+    names = {
+        "model.language_model.embed_tokens": ("model.embed_tokens", "additional_embedding"),
+        "lm_head": ("lm_head", "additional_fc"),
+    }
+    return [
+        Split(
+            f"{own}.weight",
+            (f"{their}.weight", f"{their}.{extra}.weight"),
+            lambda table: [[table[:-added]], [table[-added:]]],
+            lambda pieces: torch.cat([piece for (piece,) in pieces]),
+        )
+        for own, (their, extra) in names.items()
+    ]

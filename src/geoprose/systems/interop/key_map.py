@@ -1,7 +1,7 @@
 """Two names for every weight: ours and the published one, with what happens to the tensor on the way.
 
 A template holds ``{name}`` for a number and ``{rest}`` for everything else (dots included); both sides of a rule hold
-the same ones.
+the same ones, but for the ``{part}`` that numbers what a ``Split`` takes apart.
 """
 
 from __future__ import annotations
@@ -74,22 +74,83 @@ class Rename:
 
 @dataclass(frozen=True)
 class Fuse:
-    """Several of ours, concatenated along the first axis in equal parts, are one of theirs (such as q, k, v).
+    """Several of ours, concatenated along the first axis, are one of theirs (such as q, k, v).
 
     Attributes:
         ours: Templates of our names, in order.
         theirs: Template of their name.
         export: What happens to the concatenation.
         restore: Its inverse.
+        sizes: Rows of each of ours; equal parts when empty.
     """
 
     ours: tuple[str, ...]
     theirs: str
     export: TensorMap = _same
     restore: TensorMap = _same
+    sizes: tuple[int, ...] = ()
+
+    def parts(self, tensor: Tensor) -> Sequence[Tensor]:
+        """Return ours, in order."""
+        whole = self.restore(tensor)
+        parts: Sequence[Tensor] = (
+            whole.split_with_sizes(list(self.sizes)) if self.sizes else whole.chunk(len(self.ours))
+        )
+        return parts
 
 
-Rule = Rename | Fuse
+Pieces = Sequence[Sequence[Tensor]]
+
+
+@dataclass(frozen=True)
+class Split:
+    """One of ours is several of theirs: rows in two tables, or one matrix per expert.
+
+    Attributes:
+        ours: Template of our name.
+        theirs: Templates of their names; ``{part}`` numbers the tensors of one template from 0.
+        export: Our tensor to theirs: for each template its tensors in order, one where it has no ``{part}``.
+        restore: Its inverse.
+    """
+
+    ours: str
+    theirs: tuple[str, ...]
+    export: Callable[[Tensor], Pieces]
+    restore: Callable[[Pieces], Tensor]
+
+    def named(self, tensor: Tensor, fields: Mapping[str, str]) -> dict[str, Tensor]:
+        """Return theirs by name."""
+        return {
+            Template(text).fill({**fields, "part": str(part)}): piece
+            for text, pieces in zip(self.theirs, self.export(tensor), strict=True)
+            for part, piece in enumerate(pieces)
+        }
+
+    def joined(self, fields: Mapping[str, str], found: Mapping[tuple[int, int], Tensor]) -> Tensor:
+        """Return ours from theirs, which are numbered by template and part.
+
+        Raises:
+            ModelError: If one of them is missing, or their shapes do not fit each other.
+        """
+        count = 1 + max(part for _, part in found)
+        names = {
+            (index, part): Template(text).fill({**fields, "part": str(part)})
+            for index, text in enumerate(self.theirs)
+            for part in range(count)
+        }
+        missing = [name for place, name in names.items() if place not in found]
+        if missing:
+            raise ModelError(f"{len(missing)} missing: {', '.join(missing[:NAMED])}.")
+        try:
+            return self.restore([[found[index, part] for part in range(count)] for index in range(len(self.theirs))])
+        except RuntimeError as error:
+            shapes = ", ".join(sorted({str(tuple(tensor.shape)) for tensor in found.values()}))
+            raise ModelError(f"1 mismatched: {names[0, 0]} and its likes are {shapes}: {error}") from error
+
+
+Rule = Rename | Fuse | Split
+NAMED = 5
+"""How many names a message lists; it counts all."""
 
 
 class KeyMap:
@@ -124,6 +185,8 @@ class KeyMap:
             rule, fields, index = self._our_rule(name)
             if isinstance(rule, Rename):
                 mapped[Template(rule.theirs).fill(fields)] = rule.export(tensor)
+            elif isinstance(rule, Split):
+                mapped |= rule.named(tensor, fields)
             elif index == 0:
                 names = [Template(text).fill(fields) for text in rule.ours]
                 missing = [other for other in names if other not in state]
@@ -136,20 +199,32 @@ class KeyMap:
         """Return published weights under our names, and the names that our model does without.
 
         Raises:
-            ModelError: If a weight falls under no rule.
+            ModelError: If a weight falls under no rule, a part of one of ours is missing, or a shape does not divide.
         """
         mapped: dict[str, Tensor] = {}
+        pieces: dict[str, tuple[Split, dict[str, str], dict[tuple[int, int], Tensor]]] = {}
         left_out: list[str] = []
+        unknown: list[str] = []
         for name, tensor in state.items():
             if any(template.match(name) is not None for template in self._theirs_only):
                 left_out.append(name)
                 continue
-            rule, fields = self._their_rule(name)
-            if isinstance(rule, Rename):
-                mapped[Template(rule.ours).fill(fields)] = rule.restore(tensor)
+            found = self._their_rule(name)
+            if found is None:
+                unknown.append(name)
                 continue
-            parts = rule.restore(tensor).chunk(len(rule.ours))
-            mapped.update((Template(text).fill(fields), part) for text, part in zip(rule.ours, parts, strict=True))
+            rule, fields, index = found
+            if isinstance(rule, Split):
+                part = int(fields.get("part", 0))
+                pieces.setdefault(Template(rule.ours).fill(fields), (rule, fields, {}))[2][index, part] = tensor
+            else:
+                mapped |= _restored(rule, fields, name, tensor)
+        if unknown:
+            raise ModelError(
+                f"{len(unknown)} unexpected: {', '.join(sorted(unknown)[:NAMED])}. The key map has no name of ours for "
+                "these published weights."
+            )
+        mapped |= {ours: split.joined(fields, parts) for ours, (split, fields, parts) in pieces.items()}
         return mapped, left_out
 
     def _our_rule(self, name: str) -> tuple[Rule, dict[str, str], int]:
@@ -160,9 +235,22 @@ class KeyMap:
                     return rule, fields, index
         raise ModelError(f"The key map has no published name for our weight {name!r}.")
 
-    def _their_rule(self, name: str) -> tuple[Rule, dict[str, str]]:
+    def _their_rule(self, name: str) -> tuple[Rule, dict[str, str], int] | None:
         for rule in self._rules:
-            fields = Template(rule.theirs).match(name)
-            if fields is not None:
-                return rule, fields
-        raise ModelError(f"The key map has no name of ours for the published weight {name!r}.")
+            for index, text in enumerate(rule.theirs if isinstance(rule, Split) else (rule.theirs,)):
+                fields = Template(text).match(name)
+                if fields is not None:
+                    return rule, fields, index
+        return None
+
+
+def _restored(rule: Rename | Fuse, fields: Mapping[str, str], name: str, tensor: Tensor) -> dict[str, Tensor]:
+    try:
+        if isinstance(rule, Rename):
+            return {Template(rule.ours).fill(fields): rule.restore(tensor)}
+        names = (Template(text).fill(fields) for text in rule.ours)
+        return dict(zip(names, rule.parts(tensor), strict=True))
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise ModelError(
+            f"1 mismatched: {name} is {tuple(tensor.shape)}, which does not divide as its config says: {error}"
+        ) from error

@@ -1,12 +1,16 @@
-"""Qwen-VL's published layout: the class is not in transformers, so it serves import and the golden test."""
+"""Qwen-VL and Qwen-VL-Chat as released: ``QWenLMHeadModel``, whose class came with the weights."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from geoprose.core.errors import ConfigError
 from geoprose.systems.interop.key_map import Fuse, KeyMap, Rename
+from geoprose.systems.interop.released import ReleasedLayout, expect, taken
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
     from geoprose.models.config import GeoproseConfig
@@ -20,6 +24,44 @@ _LAYERS = (
     ("mlp.gate_proj", "mlp.w2"),
     ("mlp.down_proj", "mlp.c_proj"),
 )
+_TEXT = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings")
+_SIDES = {"width": "hidden_size", "layers": "num_hidden_layers", "heads": "num_attention_heads"}
+
+
+class QwenVlLayout(ReleasedLayout):
+    """OpenCLIP's bigG with a resampler inside Qwen; a text-only Qwen has the same class name."""
+
+    architecture = "QWenLMHeadModel"
+    preset = "qwen-vl"
+
+    def key_map(self, ours: GeoproseConfig) -> KeyMap:
+        """Return the names of the weights."""
+        return qwen_vl_key_map(ours)
+
+    def spec_values(self, released: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a released config changes.
+
+        Raises:
+            ConfigError: If it describes no vision tower.
+        """
+        if "visual" not in released:
+            raise ConfigError("config.json has no 'visual', so this is a Qwen that reads text only.")
+        expect(released, "config.json", no_bias=True, rotary_pct=1.0, tie_word_embeddings=False)
+        eye, text = released["visual"], taken(released, _TEXT)
+        tower = {_SIDES.get(name, name): value for name, value in taken(eye, (*_SIDES, "patch_size")).items()}
+        tower["intermediate_size"] = int(eye["width"] * eye["mlp_ratio"])
+        # The published width counts gate and value of the feed-forward layer.
+        text |= {
+            "num_key_value_heads": released["num_attention_heads"],
+            "intermediate_size": released["intermediate_size"] // 2,
+            "rms_norm_eps": released.get("layer_norm_epsilon", 1e-6),
+            "rope_parameters": {"rope_theta": float(released.get("rotary_emb_base", 10000))},
+        }
+        return {
+            "resolution": taken(eye, ["image_size"]),
+            "vision_encoder": {"config": tower},
+            "language_model": {"config": text},
+        }
 
 
 def transposed(tensor: Tensor) -> Tensor:
