@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -202,7 +203,10 @@ def test_a_baseline_that_cannot_be_computed_is_left_out_with_the_reason(tmp_path
     one_picture = [sample for sample in samples.asked if sample.images == samples.asked[0].images]
     names, left_out = planned_baselines(task, one_picture, ())
     assert names == []
-    assert left_out["shuffled"] == "the data has only 1 pictures to exchange"
+    assert "Pictures cannot be shuffled: the task has 1" in left_out["shuffled"]
     assert left_out["majority"] == "the data has no training samples"
+    # Two of three pictures in one sample: no other two can stand for them.
+    several = [replace(samples.asked[0], images=("a", "b")), replace(samples.asked[0], id="x", images=("b", "c"))]
+    assert "No other pictures" in planned_baselines(task, several, ())[1]["shuffled"]
     ranked = task.model_copy(update={"answering": "retrieval"})
     assert planned_baselines(ranked, samples.asked, samples.train)[0] == []

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from geoprose.core.errors import TaskError
 from geoprose.evaluation.baselines.colour_labels import colour_labels
 from geoprose.evaluation.baselines.majority import majority_answers
+from geoprose.evaluation.baselines.shuffled import shuffled_images
 from geoprose.evaluation.baselines.symbolic import true_cells
 
 if TYPE_CHECKING:
@@ -59,9 +61,7 @@ def _obstacle(name: str, task: TaskSpec, samples: Sequence[Sample], train: Seque
     if task.answering == "retrieval":
         return "a ranking of candidates has no such baseline"
     if name == "shuffled":
-        pictures = {image for sample in samples for image in sample.images}
-        most = max((len(set(sample.images)) for sample in samples), default=0)
-        return "" if len(pictures) > most else f"the data has only {len(pictures)} pictures to exchange"
+        return _why_not_shuffled(samples)
     if task.answering == "dense":
         return "a mask has no such baseline"
     if not train:
@@ -76,3 +76,13 @@ def _obstacle(name: str, task: TaskSpec, samples: Sequence[Sample], train: Seque
 def _has_closed(task: TaskSpec, train: Sequence[Sample]) -> bool:
     specs = (task.types.get(name, task.other) for name in {sample.task for sample in train})
     return any(spec is not None and spec.is_closed for spec in specs)
+
+
+def _why_not_shuffled(samples: Sequence[Sample]) -> str:
+    if not any(sample.images for sample in samples):
+        return "the data has no pictures to exchange"
+    try:
+        shuffled_images(samples, seed=0)  # the seed turns the cycle and does not decide whether there is one
+    except TaskError as error:
+        return str(error)
+    return ""

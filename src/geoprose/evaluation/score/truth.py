@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from geoprose.core.errors import TaskError
 from geoprose.data.readers.registry import build_reader
 from geoprose.data.records import sample_from_dict
+from geoprose.evaluation.answering.expand import expanded
 from geoprose.evaluation.layouts.base import PredictionRow, Record
 from geoprose.evaluation.layouts.fields import boxes_px, first_of, nested, text, texts
 from geoprose.evaluation.layouts.files import FileNotes, read_records
@@ -81,9 +82,10 @@ def truth_from_data(task: TaskSpec, data_dir: Path) -> Truth:
     """
     rows: dict[str, PredictionRow] = {}
     for sample in build_reader(task.reader.type, task.reader.options).read(data_dir, task.split):
-        if sample.id in rows:
-            raise TaskError(f"{data_dir} has two samples {sample.id!r}; predictions cannot be matched to them.")
-        rows[sample.id] = _row_of_sample(sample)
+        for question in expanded(task, [sample]):
+            if question.id in rows:
+                raise TaskError(f"{data_dir} has two samples {question.id!r}; predictions cannot be matched to them.")
+            rows[question.id] = _row_of_sample(question)
     return Truth(rows, data_dir.name)
 
 
