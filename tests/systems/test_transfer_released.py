@@ -1,5 +1,6 @@
 """Released checkpoints of systems that transformers has no class for, on tiny ones written in their layouts."""
 
+import base64
 import json
 
 import pytest
@@ -154,6 +155,21 @@ def test_a_release_without_a_fast_tokenizer_needs_one(qwen, tmp_path):
         import_released(copy, preset)
     imported = import_released(copy, preset, tokenizer_dir=folder)
     assert torch.equal(_logits(imported.system), _logits(system))
+
+
+def test_the_vocabulary_file_of_qwen_is_read(qwen, tmp_path):
+    """Its marks are single tokens, and the table grows to hold them."""
+    _, folder, preset = qwen
+    copy = _changed(folder, tmp_path, lambda state: None)
+    for path in copy.glob("*token*"):
+        path.unlink()
+    lines = [f"{base64.b64encode(bytes([value])).decode()} {value}" for value in range(256)]
+    (copy / "qwen.tiktoken").write_text("\n".join(lines))
+    system = import_released(copy, preset).system
+    assert system.model.config.image_token_id == 256 + 216
+    assert len(system.model.lm_head.weight) >= len(system.processor.tokenizer) > 320
+    again = load_system(save_system(system, tmp_path / "ours"))
+    assert torch.equal(_logits(again), _logits(system))
 
 
 def test_a_vocabulary_without_the_image_token_grows(qwen, tmp_path):

@@ -68,7 +68,7 @@ def import_released(
         raise ConfigError(f"{folder / 'config.json'} names no class of a released layout. Known: {known}.")
     released = read_json(folder / "config.json")
     spec = _spec(layout, preset or layout.preset, released)
-    system = _empty(spec, layout, released, _tokenizer(tokenizer_dir or folder))
+    system = _empty(spec, layout, released, _tokenizer(layout, tokenizer_dir or folder))
     state, left_out = layout.key_map(system.model.config).to_ours(layout.completed(read_weights(folder)))
     grow_vocabulary(state, system.model.config.get_text_config().vocab_size)
     check_state(state, untied(system.model), folder)
@@ -87,7 +87,10 @@ def _spec(layout: ReleasedLayout, preset: str, released: Mapping[str, Any]) -> S
     return spec
 
 
-def _tokenizer(folder: Path) -> Any:
+def _tokenizer(layout: ReleasedLayout, folder: Path) -> Any:
+    own = layout.tokenizer(folder)
+    if own is not None:
+        return own
     verbosity = hf_logging.get_verbosity()
     try:
         # transformers looks into config.json too and warns of a class that it does not know; we have read it.

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from geoprose.core.errors import ConfigError
 from geoprose.systems.interop.key_map import Fuse, KeyMap, Rename
+from geoprose.systems.interop.qwen_tokenizer import FILE, qwen_tokenizer
 from geoprose.systems.interop.released import ReleasedLayout, expect, taken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from torch import Tensor
 
@@ -62,6 +64,12 @@ class QwenVlLayout(ReleasedLayout):
             "vision_encoder": {"config": tower},
             "language_model": {"config": text},
         }
+
+    def tokenizer(self, folder: Path) -> Any | None:
+        """Return the tokenizer of ``qwen.tiktoken``, unless the folder holds a converted one."""
+        if (folder / "tokenizer.json").is_file() or not (folder / FILE).is_file():
+            return None
+        return qwen_tokenizer(folder)
 
 
 def transposed(tensor: Tensor) -> Tensor:

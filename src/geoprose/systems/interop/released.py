@@ -11,6 +11,7 @@ from geoprose.systems.interop import REFERENCES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from torch import Tensor
 
@@ -44,6 +45,10 @@ class ReleasedLayout(ABC):
     def num_rows(self, released: Mapping[str, Any]) -> int:
         """Return the rows of the released vocabulary."""
         return int(released["vocab_size"])
+
+    def tokenizer(self, folder: Path) -> Any | None:
+        """Return the tokenizer of a release in a format of its own, or None where transformers reads it."""
+        return None
 
     def completed(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Return the released weights with what the file holds under a second name only."""
