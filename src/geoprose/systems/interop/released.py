@@ -66,6 +66,10 @@ LAYOUTS: Registry[type[ReleasedLayout]] = Registry(
 )
 
 
+_OF_LLAVA_CODE = {"llava-v1": "LlavaLlamaForCausalLM"}
+"""Presets whose only release has the layout of the LLaVA repository (transfer_llava.py)."""
+
+
 def importable_class(name: str, reference: str | None) -> str | None:
     """Return the class that ``config.json`` of a released checkpoint names, or None where no release can be imported.
 
@@ -76,7 +80,7 @@ def importable_class(name: str, reference: str | None) -> str | None:
     if reference is not None:
         return REFERENCES.get(reference).architecture
     layouts = (LAYOUTS.get(layout) for layout in LAYOUTS.names())
-    return next((layout.architecture for layout in layouts if layout.preset == name), None)
+    return next((layout.architecture for layout in layouts if layout.preset == name), _OF_LLAVA_CODE.get(name))
 
 
 def taken(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
