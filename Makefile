@@ -21,7 +21,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(READY): pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP_INSTALL) -e ".[dev]"
+	$(PIP_INSTALL) --no-compile -e ".[dev]"
 	touch $@
 
 # The demo needs no developer tools; after `make setup` there is nothing left to install. Modules are compiled when they

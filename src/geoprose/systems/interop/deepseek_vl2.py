@@ -101,7 +101,7 @@ class DeepseekVl2Layout(ReleasedLayout):
         expect(released, "config.json", tile_tag="2D", global_view_pos="head")
         expect(text, "language_config", use_mla=True, topk_method="greedy", scoring_func="softmax")
         bridge = released.get("projector_config", {})
-        expect(bridge, "projector_config", projector_type="downsample_mlp_gelu", mlp_ratio=1)
+        expect(bridge, "projector_config", **{"projector_type": "downsample_mlp_gelu", "mlp_ratio": 1})
         tower = {_SIDES.get(name, name): value for name, value in taken(eye, (*_SIDES, "patch_size")).items()}
         if {"width", "mlp_ratio"} <= set(eye):
             tower["intermediate_size"] = int(eye["width"] * eye["mlp_ratio"])
