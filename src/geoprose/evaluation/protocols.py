@@ -8,12 +8,12 @@ for what they are. One variant is the default.
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, JsonValue, PositiveInt, model_validator
 
 from geoprose.core.errors import PresetError
+from geoprose.core.preset_folder import PresetFolder
 from geoprose.core.registry import unknown_name_message
 from geoprose.core.spec import Spec, read_yaml, validate
 from geoprose.evaluation.metrics.registry import METRICS
@@ -21,7 +21,7 @@ from geoprose.evaluation.metrics.registry import METRICS
 if TYPE_CHECKING:
     from geoprose.evaluation.metrics.base import Metric
 
-PROTOCOLS_DIR = Path(__file__).parent.parent / "presets" / "protocols"
+PROTOCOLS = PresetFolder("protocols", "protocol")
 
 
 class VariantSpec(Spec):
@@ -102,7 +102,7 @@ def build_metric(variant: VariantSpec) -> Metric:
 @cache
 def list_protocols() -> tuple[str, ...]:
     """Return the names of the built-in protocols, sorted."""
-    return tuple(sorted(path.stem for path in PROTOCOLS_DIR.glob("*.yaml")))
+    return PROTOCOLS.names()
 
 
 @cache
@@ -113,6 +113,4 @@ def load_protocol(name: str) -> ProtocolSpec:
         PresetError: If the name is unknown; close names are listed.
         ConfigError: If the YAML is wrong.
     """
-    if name not in list_protocols():
-        raise PresetError(unknown_name_message("protocol", name, list_protocols()))
-    return validate(ProtocolSpec, read_yaml(PROTOCOLS_DIR / f"{name}.yaml"), f"{name}.yaml")
+    return validate(ProtocolSpec, read_yaml(PROTOCOLS.find(name)), f"{name}.yaml")

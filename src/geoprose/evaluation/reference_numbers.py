@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from geoprose.core.errors import PresetError
-from geoprose.core.registry import unknown_name_message
+from geoprose.core.preset_folder import PresetFolder
 from geoprose.core.spec import Spec, read_yaml, validate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-REFERENCES_DIR = Path(__file__).parent.parent / "presets" / "reference_numbers"
+REFERENCES = PresetFolder("reference_numbers", "reference")
 Unit = Literal["percent", "fraction"]
 
 
@@ -194,7 +192,7 @@ def numbers_of(source: ReferenceSource) -> Iterator[ReferenceNumber]:
 @cache
 def list_references() -> tuple[str, ...]:
     """Return the names of the built-in sources, sorted."""
-    return tuple(sorted(path.stem for path in REFERENCES_DIR.glob("*.yaml")))
+    return REFERENCES.names()
 
 
 @cache
@@ -205,9 +203,7 @@ def load_reference(name: str) -> ReferenceSource:
         PresetError: If the name is unknown; close names are listed.
         ConfigError: If the YAML is wrong.
     """
-    if name not in list_references():
-        raise PresetError(unknown_name_message("reference", name, list_references()))
-    return validate(ReferenceSource, read_yaml(REFERENCES_DIR / f"{name}.yaml"), f"{name}.yaml")
+    return validate(ReferenceSource, read_yaml(REFERENCES.find(name)), f"{name}.yaml")
 
 
 def all_numbers() -> list[ReferenceNumber]:

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from geoprose.core.errors import DataError, GeoproseError, InputError, PresetError, TaskError
 from geoprose.core.files import write_json
-from geoprose.core.registry import unknown_name_message
+from geoprose.core.preset_folder import PresetFolder
 from geoprose.core.spec import Spec, read_yaml, validate
 from geoprose.evaluation.locking import hold
 from geoprose.evaluation.run import evaluate
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from geoprose.systems.build import System
 
 logger = logging.getLogger(__name__)
-SUITES_DIR = Path(__file__).parent.parent / "presets" / "suites"
+SUITES = PresetFolder("suites", "suite")
 SUITE_NAME = "suite.json"
 
 
@@ -69,7 +69,7 @@ class SuiteRun:
 @cache
 def list_suites() -> tuple[str, ...]:
     """Return the names of the built-in suites, sorted."""
-    return tuple(sorted(path.stem for path in SUITES_DIR.glob("*.yaml")))
+    return SUITES.names()
 
 
 def load_suite(name: str | Path) -> SuiteSpec:
@@ -79,9 +79,7 @@ def load_suite(name: str | Path) -> SuiteSpec:
         PresetError: If the name is unknown (close names are listed), or a task occurs twice.
         ConfigError: If the YAML is wrong.
     """
-    path = Path(name) if str(name).endswith((".yaml", ".yml")) else SUITES_DIR / f"{name}.yaml"
-    if path.parent == SUITES_DIR and path.stem not in list_suites():
-        raise PresetError(unknown_name_message("suite", str(name), list_suites()))
+    path = SUITES.find_or_path(name)
     suite = validate(SuiteSpec, read_yaml(path), path.name)
     tasks = [Path(entry.task).stem for entry in suite.entries]
     if twice := sorted({task for task in tasks if tasks.count(task) > 1}):

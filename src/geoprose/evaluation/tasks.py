@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, JsonValue, NonNegativeInt, PositiveInt, model_validator
 
 from geoprose.core.errors import PresetError, TaskError
+from geoprose.core.preset_folder import PresetFolder
 from geoprose.core.registry import unknown_name_message
 from geoprose.core.spec import Spec, merge, read_yaml, validate
 
-TASKS_DIR = Path(__file__).parent.parent / "presets" / "tasks"
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TASKS = PresetFolder("tasks", "task")
 BaselineName = Literal["shuffled", "majority", "majority_per_question", "colour", "probe", "blind"]
 Answering = Literal["generate", "likelihood", "contrastive", "retrieval", "dense"]
 PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
@@ -157,7 +160,7 @@ class TaskSpec(Spec):
 @cache
 def list_tasks() -> tuple[str, ...]:
     """Return the names of the built-in tasks, sorted, without those that only others extend."""
-    return tuple(sorted(path.stem for path in TASKS_DIR.glob("*.yaml") if not path.stem.startswith("_")))
+    return TASKS.names()
 
 
 def load_task(name: str | Path) -> TaskSpec:
@@ -169,9 +172,7 @@ def load_task(name: str | Path) -> TaskSpec:
         PresetError: If the name is unknown (close names are listed), or tasks extend each other in a circle.
         ConfigError: If the YAML is wrong.
     """
-    path = Path(name) if str(name).endswith((".yaml", ".yml")) else TASKS_DIR / f"{name}.yaml"
-    if path.parent == TASKS_DIR and path.stem not in list_tasks():
-        raise PresetError(unknown_name_message("task", str(name), list_tasks()))
+    path = TASKS.find_or_path(name)
     task = validate(TaskSpec, _task_values(path, ()), path.name)
     named = {"overall": task.overall, **task.aggregates}
     for aggregate, types in named.items():
@@ -189,9 +190,9 @@ def _task_values(path: Path, children: tuple[str, ...]) -> dict[str, Any]:
     if base is None:
         return values
     beside = path.parent / f"{base}.yaml"
-    base_path = beside if beside.is_file() else TASKS_DIR / f"{base}.yaml"
+    base_path = beside if beside.is_file() else TASKS.path / f"{base}.yaml"
     if not base_path.is_file():
-        known = sorted(found.stem for found in TASKS_DIR.glob("*.yaml"))
+        known = sorted(found.stem for found in TASKS.path.glob("*.yaml"))
         raise PresetError(f"{path.name}: {unknown_name_message('task to extend', str(base), known)}")
     inherited = _task_values(base_path, (*children, path.stem))
     own = {key: value for key, value in inherited.items() if key not in ("name", "title")}

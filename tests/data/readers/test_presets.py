@@ -12,7 +12,7 @@ from geoprose.evaluation.predictions import to_predictions
 from geoprose.evaluation.protocols import list_protocols
 from geoprose.evaluation.scoring import Scorer
 from geoprose.evaluation.suite import list_suites, load_suite
-from geoprose.evaluation.tasks import TASKS_DIR, list_tasks, load_task
+from geoprose.evaluation.tasks import TASKS, list_tasks, load_task
 from tests.fixtures import layouts
 
 if TYPE_CHECKING:
@@ -75,9 +75,9 @@ def _protocols(task: TaskSpec) -> set[str]:
     return {spec.protocol for spec in types if spec.protocol}
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in TASKS_DIR.glob("*.yaml")))
+@pytest.mark.parametrize("name", sorted(path.stem for path in TASKS.path.glob("*.yaml")))
 def test_a_task_is_called_as_its_file(name: str) -> None:
-    assert f"\nname: {name}\n" in "\n" + (TASKS_DIR / f"{name}.yaml").read_text()
+    assert f"\nname: {name}\n" in "\n" + (TASKS.path / f"{name}.yaml").read_text()
 
 
 @pytest.mark.parametrize("name", DATA_SET_TASKS)

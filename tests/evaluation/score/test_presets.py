@@ -11,7 +11,7 @@ from geoprose.evaluation.protocols import build_metric, list_protocols, load_pro
 from geoprose.evaluation.score.request import ScoreRequest
 from geoprose.evaluation.score.run import score_file
 from geoprose.evaluation.score.table import file_score_table
-from geoprose.evaluation.tasks import TASKS_DIR, list_tasks, load_task
+from geoprose.evaluation.tasks import TASKS, list_tasks, load_task
 from tests.fixtures.prediction_files import write_lines
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ ROWS: dict[str, tuple[dict[str, Any], float]] = {
 }
 """A row for each task for files, and its score by the default variant."""
 
-FILE_TASKS = sorted(path.stem for path in TASKS_DIR.glob("*.yaml") if read_yaml(path).get("extends") == "_file")
+FILE_TASKS = sorted(path.stem for path in TASKS.path.glob("*.yaml") if read_yaml(path).get("extends") == "_file")
 WITHOUT_ROWS = {"change-detection"}
 """Answers that are maps, not text: they are judged by `geoprose evaluate`."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from geoprose.core.errors import PresetError
+from geoprose.core.preset_folder import PresetFolder
 from geoprose.core.spec import Spec, read_yaml, validate
 from geoprose.evaluation.metrics.base import Item, Judged, Judgement
 from geoprose.evaluation.metrics.unavailable import no_score
@@ -18,7 +18,7 @@ from geoprose.evaluation.metrics.unavailable import no_score
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-OBJECTS_DIR = Path(__file__).parents[3] / "presets" / "objects"
+OBJECTS = PresetFolder("objects", "object list")
 _IRREGULAR = {"person": "people", "bus": "buses"}
 
 
@@ -76,10 +76,7 @@ def load_objects(name: str = "remote_sensing") -> ObjectList:
         PresetError: If there is none of that name, or a word stands for two objects.
         ConfigError: If its YAML is wrong.
     """
-    path = OBJECTS_DIR / f"{name}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(entry.stem for entry in OBJECTS_DIR.glob("*.yaml")))
-        raise PresetError(f"Unknown object list {name!r}. Known: {known}.")
+    path = OBJECTS.find(name)
     loaded = validate(ObjectList, read_yaml(path), path.name)
     loaded.words()
     return loaded
