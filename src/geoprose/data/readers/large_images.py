@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from geoprose.data.readers.base import check_split, fail_missing
+from geoprose.data.readers.choices import ask_choice, without_letters
 from geoprose.data.readers.files import inside, join, read_entries, read_jsonl
-from geoprose.data.readers.picture import Picture, json_list
+from geoprose.data.readers.picture import Picture
 from geoprose.data.records import fail, strings, text
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from geoprose.core.types import Sample
-
-_LETTERED = re.compile(r"\s*\(?([A-Z])\)?[.:)]?\s+(.*)", re.DOTALL)
 
 
 class LrsVqaReader:
@@ -72,19 +70,9 @@ class MmeRealWorldRsReader:
 
 
 def _choice(row: dict[str, Any], where: str, split: str) -> Sample:
-    written = strings(row.get("Answer choices"), where, "Answer choices")
-    lettered = [_LETTERED.fullmatch(option) for option in written]
-    options = [
-        match.group(2).strip() if match else option.strip() for match, option in zip(lettered, written, strict=True)
-    ]
-    letter = text(row.get("Ground truth"), where, "Ground truth").strip().strip("()")
-    place = ord(letter) - ord("A") if len(letter) == 1 else -1
-    if not 0 <= place < len(options):
-        fail(where, f"Ground truth {letter!r} is none of the {len(options)} options")
-    image = inside(row.get("Image"), where, "Image")
-    picture = Picture(str(row.get("Question_id")), (image,), split, {"domain": "MME-RealWorld-RS"})
+    options = without_letters(strings(row.get("Answer choices"), where, "Answer choices"))
+    picture_path = inside(row.get("Image"), where, "Image")
+    picture = Picture(str(row.get("Question_id")), (picture_path,), split, {"domain": "MME-RealWorld-RS"})
+    letter = text(row.get("Ground truth"), where, "Ground truth")
     question = text(row.get("Text"), where, "Text")
-    category = str(row.get("Category", ""))
-    return picture.ask(
-        "choice", question, [letter, options[place]], options=json_list(options), answer_index=place, category=category
-    )
+    return ask_choice(picture, question, options, letter, where, category=str(row.get("Category", "")))

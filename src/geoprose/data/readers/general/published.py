@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from geoprose.data.readers.general.choices import ask_choice, place_of, split_options
+from geoprose.data.readers.choices import ask_choice, place_of, split_options
 from geoprose.data.readers.general.unpack import listed
 from geoprose.data.records import fail, items, strings, text
 

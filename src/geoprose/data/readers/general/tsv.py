@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from geoprose.core.errors import ConfigError
 from geoprose.data.readers.base import check_split
+from geoprose.data.readers.choices import ask_choice, option_columns
 from geoprose.data.readers.files import inside
-from geoprose.data.readers.general.choices import ask_choice, option_columns
 from geoprose.data.readers.general.published import POPE_KINDS, yes_or_no
 from geoprose.data.readers.general.tsv_rows import read_tsv
 from geoprose.data.readers.general.unpack import Unpacker, listed

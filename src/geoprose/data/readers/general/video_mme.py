@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from geoprose.core.errors import ConfigError, DataError
 from geoprose.data.readers.base import check_split
+from geoprose.data.readers.choices import ask_choice, without_letters
 from geoprose.data.readers.files import inside, join, read_jsonl, read_list
-from geoprose.data.readers.general.choices import ask_choice, without_letters
 from geoprose.data.readers.general.frames import EXTRACT, check_count, sample_frames
 from geoprose.data.readers.general.tables import read_parquet
 from geoprose.data.readers.picture import Picture

@@ -1,4 +1,4 @@
-"""Questions with lettered options: the one way in which these readers make them."""
+"""Questions with lettered options: the one way in which readers make them."""
 
 from __future__ import annotations
 

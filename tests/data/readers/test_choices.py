@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geoprose.core.errors import DataError
-from geoprose.data.readers.general.choices import (
+from geoprose.data.readers.choices import (
     LETTERS,
     ask_choice,
     option_columns,
