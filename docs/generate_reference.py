@@ -81,7 +81,7 @@ def render_specs() -> dict[str, str]:
     from geoprose.assets.specs import AssetSpec
     from geoprose.evaluation.tasks import TaskSpec
     from geoprose.systems.spec import SystemSpec
-    from geoprose.training.spec import RecipeSpec
+    from geoprose.training.specs.recipe import RecipeSpec
 
     return {
         "system-spec.md": _spec_page(

@@ -46,7 +46,7 @@ def test_the_spec_pages_name_every_key(generator: dict[str, Any], page: str) -> 
 
 
 def test_a_new_key_appears_in_the_page(generator: dict[str, Any]) -> None:
-    from geoprose.training.spec import RecipeSpec
+    from geoprose.training.specs.recipe import RecipeSpec
 
     text = generator["render_specs"]()["recipe-spec.md"]
     schema = RecipeSpec.model_json_schema()

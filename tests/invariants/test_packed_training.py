@@ -10,9 +10,10 @@ import torch
 from geoprose.data.collator import Collator, Row
 from geoprose.data.mixture import Unit, units_of
 from geoprose.systems.build import build_system
+from geoprose.training.losses.base import Forward, LossContext
 from geoprose.training.losses.lm import LmLoss
 from geoprose.training.packing import RowOptions, encode_unit
-from geoprose.training.spec import LmLossSpec
+from geoprose.training.specs.loss_language import LmLossSpec
 from tests.fixtures.training import make_samples, stage, write_recipe, write_tiny_data
 
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ def _loss_and_gradients(
     system: Any, rows: list[Row], join: bool = False
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor], float]:
     system.model.zero_grad()
-    loss = LmLoss(LmLossSpec(), system, ())
+    loss = LmLoss(LmLossSpec(), LossContext(system))
     batch = Collator(system.processor.tokenizer.pad_token_id, "vision_features", join)(rows)
-    total = loss.loss_sum(system.model, batch)
+    total = loss.loss_sum(Forward(system.model, batch))
     total.backward()
     gradients = {n: p.grad.clone() for n, p in system.model.named_parameters() if p.grad is not None}
     return total.detach(), gradients, loss.num_items(batch)

@@ -12,11 +12,15 @@ from geoprose.core.types import Message, Sample
 from geoprose.data.mixture import units_of
 from geoprose.data.neutral import write_samples
 from geoprose.systems.build import build_system
-from geoprose.training.batches import LoadedSource, StageBatches, Vision, build_mixture, data_hashes, load_source
+from geoprose.training.batches import LoadedSource, StageBatches, build_mixture, data_hashes, load_source
 from geoprose.training.features import BlankFeatures
 from geoprose.training.images import ImageScan
+from geoprose.training.losses.base import LossContext
 from geoprose.training.losses.lm import LmLoss
-from geoprose.training.spec import LmLossSpec, SourceSpec, StageSpec
+from geoprose.training.specs.data import SourceSpec
+from geoprose.training.specs.loss_language import LmLossSpec
+from geoprose.training.specs.stage import StageSpec
+from geoprose.training.vision import Vision
 from tests.fixtures.training import stage, write_tiny_data
 
 if TYPE_CHECKING:
@@ -69,7 +73,7 @@ def test_lengths_are_known_without_decoding_images(data: Path, tmp_path: Path) -
     )  # there is no image below tmp_path
     mixture = build_mixture(spec, [source], seed=0)
     vision = Vision(ImageScan({}, {}), None)
-    batches = StageBatches(spec, system, mixture, vision, [LmLoss(LmLossSpec(), system, ())])
+    batches = StageBatches(spec, system, mixture, vision, [LmLoss(LmLossSpec(), LossContext(system))])
     assert len(batches.plan.micro_batch(0)) == 2
     with pytest.raises(DataError, match="does not exist"):
         batches[0]
@@ -81,7 +85,7 @@ def test_blank_features_are_zeros(data: Path) -> None:
     source = load_source(spec.data[0], data)
     paths = dict.fromkeys(source.images(), "digest")
     vision = Vision(ImageScan(paths, {}), BlankFeatures(system.model.model.vision_encoder))
-    losses = [LmLoss(LmLossSpec(), system, ())]
+    losses = [LmLoss(LmLossSpec(), LossContext(system))]
     batches = StageBatches(spec, system, build_mixture(spec, [source], seed=0), vision, losses)
     batch = batches[0]
     assert batch["vision_features"].shape[0] == 2

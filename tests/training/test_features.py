@@ -12,7 +12,7 @@ from geoprose.core.errors import DataError
 from geoprose.systems.build import build_system
 from geoprose.training.features import FeatureStore, build_features, feature_key, input_statistics, preprocess
 from geoprose.training.images import read_picture, scan_images
-from geoprose.training.spec import FeatureSpec
+from geoprose.training.specs.data import FeatureSpec
 from tests.fixtures.training import make_samples
 
 if TYPE_CHECKING:

@@ -12,9 +12,11 @@ from geoprose.data.collator import Row
 from geoprose.data.mixture import units_of
 from geoprose.systems.build import build_system
 from geoprose.training.initialise import interpolate_words, prepare, set_direction_words, set_word_span
+from geoprose.training.losses.base import Forward, LossContext
 from geoprose.training.losses.lexical_alignment import LexicalAlignmentLoss
 from geoprose.training.losses.supervision import word_embeddings
-from geoprose.training.spec import DirectionWordsSpec, InputStatisticsSpec, LexicalAlignmentSpec, WordSpanSpec
+from geoprose.training.specs.loss_language import LexicalAlignmentSpec
+from geoprose.training.specs.prepare import DirectionWordsSpec, InputStatisticsSpec, WordSpanSpec
 from tests.fixtures.training import make_samples
 
 if TYPE_CHECKING:
@@ -99,7 +101,7 @@ def test_the_lexical_loss_leaves_positions_alone(tmp_path: Path) -> None:
     set_direction_words(system, DirectionWordsSpec())
     samples = make_samples(tmp_path, 2)
     spec = LexicalAlignmentSpec(readout_weight=1.0)
-    loss = LexicalAlignmentLoss(spec, system, samples)
+    loss = LexicalAlignmentLoss(spec, LossContext(system, samples))
     unit = units_of(samples, "r", lambda sample: True)[0]
     row = Row([], [], [], [])
     loss.add_targets(row, unit)
@@ -109,7 +111,7 @@ def test_the_lexical_loss_leaves_positions_alone(tmp_path: Path) -> None:
     encoder = system.model.model.vision_encoder
     features = torch.randn(1, encoder.num_patches(), encoder.hidden_size)
     batch = {"vision_features": features, "lexical_cells": torch.from_numpy(row.targets["lexical_cells"])}
-    loss.loss_sum(system.model, batch).backward()
+    loss.loss_sum(Forward(system.model, batch)).backward()
     connector = system.model.model.connector
     assert float(connector.position_vectors.grad.abs().max()) < 1e-6
     assert float(connector.contrast_layer.weight.grad.abs().max()) > 0

@@ -10,7 +10,7 @@ import torch
 from geoprose.core.errors import ConfigError
 from geoprose.systems.build import build_system
 from geoprose.training.lora import add_lora, merge_lora
-from geoprose.training.spec import LoraSpec
+from geoprose.training.specs.lora import LoraSpec
 
 SPEC = LoraSpec(rank=2, alpha=8.0, targets=("q_proj", "down_proj"))
 

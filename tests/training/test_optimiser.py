@@ -14,7 +14,8 @@ from geoprose.training.optimiser import (
     rate_factor,
     restore_optimiser,
 )
-from geoprose.training.spec import ScheduleSpec, StageSpec
+from geoprose.training.specs.schedule import ScheduleSpec
+from geoprose.training.specs.stage import StageSpec
 from tests.fixtures.training import stage
 
 

@@ -22,9 +22,9 @@ def _nan_at(monkeypatch: pytest.MonkeyPatch, calls: set[int]) -> None:
     original = LmLoss.loss_sum
     count = [0]
 
-    def loss_sum(self: LmLoss, model: Any, batch: Any) -> torch.Tensor:
+    def loss_sum(self: LmLoss, forward: Any) -> torch.Tensor:
         count[0] += 1
-        loss = original(self, model, batch)
+        loss = original(self, forward)
         return loss * float("nan") if count[0] in calls else loss
 
     monkeypatch.setattr(LmLoss, "loss_sum", loss_sum)

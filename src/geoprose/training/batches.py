@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,19 +13,21 @@ from torch.utils.data import Dataset
 
 from geoprose.core.errors import DataError
 from geoprose.core.files import sha256_file
-from geoprose.data.collator import Collator, Row
-from geoprose.data.mixture import Mixture, Source, Unit, units_of
-from geoprose.training.features import Features, preprocess
-from geoprose.training.images import ImageScan, read_picture
-from geoprose.training.packing import RowOptions, encode_unit, shared_question
+from geoprose.data.mixture import Mixture, Source, units_of
+from geoprose.training.feeds import feed_of
+from geoprose.training.feeds.base import Feed, FeedContext
+from geoprose.training.packing import shared_question
 from geoprose.training.sampler import BatchPlan
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
+    from pathlib import Path
 
     from geoprose.core.types import Sample
     from geoprose.training.losses.base import StageLoss
-    from geoprose.training.spec import SourceSpec, StageSpec
+    from geoprose.training.specs.data import SourceSpec
+    from geoprose.training.specs.stage import StageSpec
+    from geoprose.training.vision import Vision
 
 logger = logging.getLogger(__name__)
 
@@ -95,30 +96,6 @@ def _source(stage: StageSpec, source: LoadedSource) -> Source:
     return Source(units, spec.weight, spec.draw, spec.task_weights, spec.answers_per_image)
 
 
-@dataclass(frozen=True)
-class Vision:
-    """Where the pictures of a row come from.
-
-    Attributes:
-        scan: Digests of the images.
-        store: Cached features, or None when the encoder trains and pixels are needed.
-    """
-
-    scan: ImageScan
-    store: Features | None
-
-    @property
-    def key(self) -> str:
-        """Name of the model's argument."""
-        return "pixel_values" if self.store is None else "vision_features"
-
-    def load(self, system: Any, paths: Sequence[Path]) -> Tensor:
-        """Return features (n, P, E) or pixels (n, C, H, W) of the images."""
-        if self.store is None:
-            return preprocess(system, [read_picture(path) for path in paths])
-        return torch.stack([self.store.get(self.scan.digests[path]) for path in paths])
-
-
 class StageBatches(Dataset[dict[str, Tensor]]):
     """All micro-batches of a stage.
 
@@ -127,23 +104,20 @@ class StageBatches(Dataset[dict[str, Tensor]]):
         system: Model and processor.
         mixture: Units and their order.
         vision: Source of pictures.
-        losses: They say what a batch must hold.
+        losses: They say what a batch must hold, and which feed makes it.
+
+    Raises:
+        ConfigError: If two losses need batches of different kinds.
     """
 
     def __init__(
         self, stage: StageSpec, system: Any, mixture: Mixture, vision: Vision, losses: Sequence[StageLoss]
     ) -> None:
         self.stage = stage
-        self.system = system
-        self.vision = vision
-        self.losses = losses
-        self.needs_text = any(loss.needs_text for loss in losses)
-        # Contract: the connector's parameters give the dtype of what it reads.
-        self.dtype = next(system.model.model.connector.parameters()).dtype
-        self.options = RowOptions(stage.packing == "shared_prefix", stage.max_row_tokens, stage.end_token_share)
-        length = self._length if stage.packing == "length_grouped" else None
+        self.mixture = mixture
+        self.feed: Feed = feed_of(losses)(FeedContext(stage, system, vision, tuple(losses)))
+        length = self.feed.length if stage.packing == "length_grouped" else None
         self.plan = BatchPlan(mixture, stage.batch_size, length)
-        self.collate = Collator(system.processor.tokenizer.pad_token_id, vision.key, stage.join_rows)
 
     def __len__(self) -> int:
         """Return the micro-batches of the whole stage."""
@@ -153,24 +127,6 @@ class StageBatches(Dataset[dict[str, Tensor]]):
         """Return micro-batch ``number``."""
         if not 0 <= number < len(self):
             raise IndexError(number)
-        batch = self.collate([self.row(unit) for unit in self.plan.micro_batch(number)])
-        if self.vision.key in batch:
-            batch[self.vision.key] = batch[self.vision.key].to(self.dtype)
+        batch = self.feed.batch(self.plan.micro_batch(number))
+        batch["number"] = torch.tensor(number)
         return batch
-
-    def row(self, unit: Unit) -> Row:
-        """Return one row: tokens, pictures, extra targets."""
-        per_image = self.system.processor.num_visual_tokens
-        row = self._text(unit, per_image) if self.needs_text else Row([], [], [], [])
-        row.num_visual_tokens = per_image
-        if unit.images:
-            row.vision = self.vision.load(self.system, [Path(unit.root) / image for image in unit.images])
-        for loss in self.losses:
-            loss.add_targets(row, unit)
-        return row
-
-    def _text(self, unit: Unit, per_image: int) -> Row:
-        return encode_unit(self.system.processor, unit, [per_image] * len(unit.images), self.options)
-
-    def _length(self, unit: Unit) -> int:
-        return len(self._text(unit, self.system.processor.num_visual_tokens).input_ids)

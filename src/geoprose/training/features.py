@@ -24,7 +24,7 @@ from geoprose.training.precision import DTYPES
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from geoprose.training.spec import FeatureSpec
+    from geoprose.training.specs.data import FeatureSpec
 
 logger = logging.getLogger(__name__)
 

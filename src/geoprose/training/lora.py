@@ -11,7 +11,7 @@ from geoprose.core.errors import ConfigError
 from geoprose.core.registry import unknown_name_message
 
 if TYPE_CHECKING:
-    from geoprose.training.spec import LoraSpec
+    from geoprose.training.specs.lora import LoraSpec
 
 
 def add_lora(model: Any, spec: LoraSpec, seed: int) -> int:

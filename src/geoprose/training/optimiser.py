@@ -16,7 +16,8 @@ from geoprose.training.freeze import short_name
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from geoprose.training.spec import ScheduleSpec, StageSpec
+    from geoprose.training.specs.schedule import ScheduleSpec
+    from geoprose.training.specs.stage import StageSpec
 
 LOSS_PREFIX = "loss."
 """Begins the names of what a loss learns beside the model."""

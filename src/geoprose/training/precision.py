@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from geoprose.training.spec import RecipeSpec
+from geoprose.training.specs.recipe import RecipeSpec
 
 if TYPE_CHECKING:
     from torch import nn

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from geoprose.core.errors import ConfigError, PresetError
 from geoprose.core.registry import unknown_name_message
 from geoprose.core.spec import apply_overrides, merge, read_yaml, validate
-from geoprose.training.spec import RecipeSpec
+from geoprose.training.specs.recipe import RecipeSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

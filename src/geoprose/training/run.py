@@ -22,7 +22,7 @@ from geoprose.training.stage import run_stage
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from geoprose.training.spec import RecipeSpec
+    from geoprose.training.specs.recipe import RecipeSpec
 
 logger = logging.getLogger(__name__)
 

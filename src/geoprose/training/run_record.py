@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from geoprose.core.files import write_json
 
 if TYPE_CHECKING:
-    from geoprose.training.spec import RecipeSpec
+    from geoprose.training.specs.recipe import RecipeSpec
 
 RUN_FILE = "run.json"
 _PACKAGES = ("geoprose", "torch", "transformers", "peft", "accelerate", "safetensors", "numpy", "pillow", "tokenizers")

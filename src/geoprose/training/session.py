@@ -10,7 +10,7 @@ import torch
 
 from geoprose.assets.cache import cache_root
 from geoprose.core.errors import ConfigError
-from geoprose.training.batches import LoadedSource, Vision, load_source
+from geoprose.training.batches import LoadedSource, load_source
 from geoprose.training.features import BlankFeatures, FeatureStore, build_features
 from geoprose.training.freeze import FreezeReport, apply_freeze_plan
 from geoprose.training.images import ImageScan, scan_images
@@ -18,12 +18,15 @@ from geoprose.training.lora import add_lora, merge_lora
 from geoprose.training.precision import apply_precision
 from geoprose.training.progress import display
 from geoprose.training.signals import StopRequest
+from geoprose.training.teacher import load_teacher
+from geoprose.training.vision import Vision
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from geoprose.systems.build import System
-    from geoprose.training.spec import RecipeSpec, StageSpec
+    from geoprose.training.specs.recipe import RecipeSpec
+    from geoprose.training.specs.stage import StageSpec
 
 STAGES_FOLDER = "stages"
 _ENCODER = "vision_encoder"
@@ -38,6 +41,7 @@ class Session:
         out_dir: Folder of the run.
         system: Model and processor, changed stage by stage.
         sources: Loaded sources of each stage.
+        teacher: The recipe's teacher, frozen; None without one.
         stop: Set by a signal.
         scan: Digests of all images.
     """
@@ -46,6 +50,7 @@ class Session:
     out_dir: Path
     system: Any
     sources: dict[str, list[LoadedSource]]
+    teacher: Any = None
     stop: StopRequest = field(default_factory=StopRequest)
     scan: ImageScan = field(default_factory=lambda: ImageScan({}, {}))
 
@@ -123,7 +128,7 @@ def open_session(recipe: RecipeSpec, data_dir: Path | None, out_dir: Path) -> Se
     system = answering(build_system(recipe.system, scale=recipe.scale, seed=recipe.seed))
     check_engine_takes(system)
     check_globs(system.model, recipe.stages)
-    return Session(recipe, out_dir, system, sources)
+    return Session(recipe, out_dir, system, sources, load_teacher(recipe.teacher, system))
 
 
 def check_engine_takes(system: System) -> None:

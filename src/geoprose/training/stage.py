@@ -11,9 +11,10 @@ from transformers import TrainerCallback
 
 from geoprose.core.errors import TrainingError
 from geoprose.training import checkpoint as checkpoints
-from geoprose.training.batches import StageBatches, Vision, build_mixture
+from geoprose.training.batches import StageBatches, build_mixture
 from geoprose.training.initialise import prepare
 from geoprose.training.losses import LOSSES
+from geoprose.training.losses.base import LossContext
 from geoprose.training.progress import Display, RunLog, display
 from geoprose.training.session import Session, enter_stage, leave_stage
 from geoprose.training.state import StepReport, load_trained_tensors, trained_tensors
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from geoprose.training.freeze import FreezeReport
     from geoprose.training.losses.base import StageLoss
+    from geoprose.training.vision import Vision
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +64,9 @@ def make_losses(session: Session, index: int) -> list[StageLoss]:
     """Build the losses of a stage from the registry."""
     stage = session.recipe.stages[index]
     samples = [sample for source in session.sources[stage.name] for sample in source.samples]
-    return [LOSSES.get(spec.type)(spec, session.system, samples) for spec in stage.losses]
+    seed, folder = session.recipe.stage_seed(index), session.stage_folder(index)
+    context = LossContext(session.system, samples, seed, session.teacher, folder)
+    return [LOSSES.get(spec.type)(spec, context) for spec in stage.losses]
 
 
 def _finished(done: Path) -> dict[str, Any] | None:
@@ -92,6 +96,8 @@ def _train(session: Session, index: int, vision: Vision, report: FreezeReport) -
     first_step = int(newest.name.rpartition("-")[2]) if newest else 0
     log = RunLog(folder, stage.name, first_step)
     try:
+        for loss in losses:
+            loss.begin(session.system.model, batches)
         with display(f"stage {stage.name}", stage.steps, first_step) as shown:
             _connect(trainer, session, shown, log)
             trainer.train(resume_from_checkpoint=str(newest) if newest else None)

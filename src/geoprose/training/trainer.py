@@ -17,6 +17,7 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from geoprose.core.errors import ConfigError, TrainingError
 from geoprose.training import checkpoint as checkpoints
+from geoprose.training.forward import Forward
 from geoprose.training.optimiser import (
     LOSS_PREFIX,
     build_optimiser,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from geoprose.training.losses.base import StageLoss
-    from geoprose.training.spec import StageSpec
+    from geoprose.training.specs.stage import StageSpec
 from geoprose.training.state import Meter, StepReport, load_trained_tensors, trained_tensors
 
 logger = logging.getLogger(__name__)
@@ -111,19 +112,29 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> int:
         """Count the items of each loss over the whole optimiser step."""
+        for batch in batch_samples:
+            self._fill(batch)
         self._num_items = [sum(loss.num_items(batch) for batch in batch_samples) for loss in self.losses]
         self.meter.tokens += sum(_num_tokens(batch) for batch in batch_samples)
         self._step_loss, self._step_parts = 0.0, {}
         return 1
+
+    def _fill(self, batch: dict[str, Any]) -> None:
+        for loss in self.losses:
+            if loss.fills:
+                batch.update(self._prepare_inputs(batch))
+                loss.fill(self.model, batch)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Return the weighted sum of the losses, each divided by its items of the whole optimiser step."""
         total: Tensor | float = 0.0
+        forward = Forward(model, inputs, any(loss.needs_layers for loss in self.losses))
+        progress = self.state.global_step / self.stage.steps
         for loss, num_items in zip(self.losses, self._num_items, strict=True):
-            part = loss.loss_sum(model, inputs) / max(num_items, 1e-9)
-            total = total + loss.weight * part
+            part = loss.loss_sum(forward) / max(num_items, 1e-9)
+            total = total + loss.weight_at(progress) * part
             name = str(loss.spec.label)
             self._step_parts[name] = self._step_parts.get(name, 0.0) + float(part.detach())
         assert isinstance(total, Tensor)

@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from geoprose.training.losses.lm import additive_mask, causal_lm_loss_sum
+from geoprose.training.losses.lm import causal_lm_loss_sum
 
 
 def test_sum_over_answer_positions_by_hand() -> None:
@@ -34,11 +34,3 @@ def test_the_head_sees_answer_positions_only() -> None:
 
     causal_lm_loss_sum(torch.randn(2, 5, 4), torch.tensor([[-100] * 4 + [1], [-100, 2, 3, -100, -100]]), head)
     assert seen == [(3, 4)]
-
-
-def test_additive_mask_blocks_what_is_false() -> None:
-    mask = torch.tensor([[[[True, False]]]])
-    added = additive_mask(mask, torch.float32)
-    assert added.tolist() == [[[[0.0, torch.finfo(torch.float32).min]]]]
-    padding = torch.ones(1, 2)
-    assert additive_mask(padding, torch.float32) is padding

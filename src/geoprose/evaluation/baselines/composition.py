@@ -22,7 +22,7 @@ from geoprose.evaluation.baselines.symbolic import Thresholds, answer_all, true_
 from geoprose.evaluation.predictions import references_of
 from geoprose.inference.features import open_picture
 from geoprose.training.features import build_features
-from geoprose.training.spec import FeatureSpec
+from geoprose.training.specs.data import FeatureSpec
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -3,16 +3,43 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from geoprose.training.forward import Batch, Forward
 
 if TYPE_CHECKING:
+    from collections.abc import MutableMapping, Sequence
+    from pathlib import Path
+
     from torch import Tensor, nn
 
+    from geoprose.core.types import Sample
     from geoprose.data.collator import Row
+    from geoprose.data.mixture import Unit
 
-Batch = Mapping[str, Any]
-"""Tensors of one micro-batch, as ``geoprose.data.collator.Collator`` makes them."""
+__all__ = ["Batch", "Forward", "LossContext", "StageLoss"]
+
+
+@dataclass(frozen=True)
+class LossContext:
+    """What a loss may look at when it is built.
+
+    Attributes:
+        system: Model and processor that train.
+        samples: Training samples of the stage, for losses that need a vocabulary.
+        seed: Seed of the stage.
+        teacher: The recipe's teacher, frozen; None without one.
+        folder: Folder of the stage, for what is computed once and read back when a run goes on.
+        shared: What several losses of the stage learn or use together, by name; the first one makes it.
+    """
+
+    system: Any
+    samples: Sequence[Sample] = ()
+    seed: int = 0
+    teacher: Any = None
+    folder: Path | None = None
+    shared: dict[str, Any] = field(default_factory=dict)
 
 
 class StageLoss(ABC):
@@ -20,9 +47,11 @@ class StageLoss(ABC):
 
     Args:
         spec: The entry of the recipe.
-        system: Model and processor that train.
-        samples: Training samples of the stage, for losses that need a vocabulary.
+        context: What the loss may look at.
     """
+
+    feed: ClassVar[str] = "conversation"
+    """Name of the feed that makes its batches; all losses of a stage must agree."""
 
     parameters: dict[str, nn.Parameter]
     """What the loss itself learns; trained and checkpointed with the stage, then thrown away."""
@@ -30,18 +59,46 @@ class StageLoss(ABC):
     needs_text: bool = True
     """Whether the batch must hold token ids; a connector-only loss needs none."""
 
-    def __init__(self, spec: Any, system: Any, samples: Any) -> None:
+    needs_layers: bool = False
+    """Whether it reads the states of inner layers (``Forward.layers``)."""
+
+    fills: bool = False
+    """Whether ``fill`` adds something to a batch before its items are counted."""
+
+    def __init__(self, spec: Any, context: LossContext) -> None:
         self.spec = spec
+        self.context = context
         self.weight = float(spec.weight)
         self.parameters: dict[str, nn.Parameter] = {}
 
-    def add_targets(self, row: Row, unit: Any) -> None:  # noqa: B027 - most losses need no extra targets
+    def weight_at(self, progress: float) -> float:
+        """Return the weight at ``progress`` (0 at the first step, towards 1 at the last)."""
+        return self.weight
+
+    def begin(self, model: Any, batches: Any) -> None:  # noqa: B027 - most losses have nothing to prepare
+        """Compute what is needed once before the first step, such as a reference's log-probabilities.
+
+        Called again when a run goes on, so the result must be kept in ``context.folder`` or be cheap.
+
+        Args:
+            model: The model as the stage starts with it (as the checkpoint left it when a run goes on).
+            batches: The ``StageBatches`` of the stage.
+        """
+
+    def add_targets(self, row: Row, unit: Unit) -> None:  # noqa: B027 - most losses need no extra targets
         """Attach to ``row.targets`` what the loss compares with."""
+
+    def fill(self, model: Any, batch: MutableMapping[str, Any]) -> None:  # noqa: B027 - only on-policy losses sample
+        """Add what the current model says about the batch, such as sampled answers; no gradient flows through it.
+
+        Called for all micro-batches of an optimiser step before the first is trained on. ``batch["number"]`` is the
+        number of the micro-batch; randomness must depend on it and on ``context.seed`` only.
+        """
 
     @abstractmethod
     def num_items(self, batch: Batch) -> float:
         """Return how many items (tokens, cells, words) the batch counts."""
 
     @abstractmethod
-    def loss_sum(self, model: Any, batch: Batch) -> Tensor:
-        """Return the sum of the loss over the items, float32 or wider."""
+    def loss_sum(self, forward: Forward) -> Tensor:
+        """Return the sum of the loss over the items of ``forward.batch``, float32 or wider."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from geoprose.training.losses.base import Batch, StageLoss
+from geoprose.training.losses.base import Batch, Forward, LossContext, StageLoss
 from geoprose.training.losses.supervision import (
     caption_vocabulary,
     caption_words,
@@ -123,8 +123,9 @@ class LexicalAlignmentLoss(StageLoss):
 
     needs_text = False
 
-    def __init__(self, spec: Any, system: Any, samples: Any) -> None:
-        super().__init__(spec, system, samples)
+    def __init__(self, spec: Any, context: LossContext) -> None:
+        super().__init__(spec, context)
+        system, samples = context.system, context.samples
         self.connector = system.model.model.connector
         self.uses_cells = spec.supervision == "cells"
         self.key = f"lexical_{spec.supervision}"  # a stage may use both kinds side by side
@@ -158,11 +159,12 @@ class LexicalAlignmentLoss(StageLoss):
         targets = batch[self.key][..., -1] if self.uses_cells else batch[self.key]
         return float(targets.sum())
 
-    def loss_sum(self, model: Any, batch: Batch) -> Tensor:
+    def loss_sum(self, forward: Forward) -> Tensor:
         """Project the cached features and compare; the language model does not run.
 
         Tokens that show nothing are left out, and so are position vectors: they say where, the targets say what.
         """
+        model, batch = forward.model, forward.batch
         features = batch.get("vision_features")
         if features is None:
             features = model.model.encode_images(batch["pixel_values"])

@@ -4,19 +4,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from geoprose.training.losses.base import Batch, StageLoss
+from geoprose.training.losses.base import Batch, Forward, StageLoss
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 IGNORED_LABEL = -100
-_MODEL_INPUTS = ("input_ids", "attention_mask", "position_ids", "pixel_values", "vision_features")
 
 
 def causal_lm_loss_sum(hidden_BTD: Tensor, next_ids_BT: Tensor, lm_head: Callable[[Tensor], Tensor]) -> Tensor:
@@ -46,23 +45,6 @@ class LmLoss(StageLoss):
         """Return the number of answer tokens."""
         return float((batch["next_ids"] != IGNORED_LABEL).sum())
 
-    def loss_sum(self, model: Any, batch: Batch) -> Tensor:
-        """Run the backbone once and score its answer positions."""
-        inputs = {key: batch[key] for key in _MODEL_INPUTS if batch.get(key) is not None}
-        if model.model.positions.is_owner:
-            inputs.pop("position_ids", None)
-        inputs["attention_mask"] = additive_mask(inputs["attention_mask"], _embedding_dtype(model))
-        hidden_BTD = model.model(**inputs, use_cache=False).last_hidden_state
-        return causal_lm_loss_sum(hidden_BTD, batch["next_ids"], model.lm_head)
-
-
-def additive_mask(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """Turn a 4-D boolean mask (True: may attend) into the additive one every attention backend takes."""
-    if mask.dim() != 4 or mask.dtype != torch.bool:
-        return mask
-    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, torch.finfo(dtype).min)
-
-
-def _embedding_dtype(model: Any) -> torch.dtype:
-    dtype: torch.dtype = model.get_input_embeddings().weight.dtype
-    return dtype
+    def loss_sum(self, forward: Forward) -> Tensor:
+        """Score the answer positions of the backbone's pass."""
+        return causal_lm_loss_sum(forward.hidden, forward.batch["next_ids"], forward.model.lm_head)

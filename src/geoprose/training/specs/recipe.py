@@ -1,0 +1,54 @@
+"""A recipe is data: stages in order, each saying what trains, on what, with which losses, for how many steps."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+
+from geoprose.core.spec import Spec
+from geoprose.training.specs.data import FeatureSpec, ImagePolicySpec
+from geoprose.training.specs.schedule import Precision
+from geoprose.training.specs.stage import StageSpec
+from geoprose.training.specs.teacher import TeacherSpec
+
+
+class RecipeSpec(Spec):
+    """A whole training run."""
+
+    name: str = Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]*$")
+    description: str = ""
+    source: str = ""
+    """Where the schedule comes from."""
+    verified: str = ""
+    """Test or run that proves it."""
+    system: str
+    """System preset or directory that training starts from."""
+    scale: Literal["full", "tiny"] = "full"
+    teacher: TeacherSpec | None = None
+    """Whom the losses that compare with a teacher learn from; frozen throughout."""
+    stages: tuple[StageSpec, ...] = Field(min_length=1)
+    seed: NonNegativeInt = 0
+    images: Literal["real", "blank"] = "real"
+    """``blank``: every image's features are replaced by zeros, which trains a blind system."""
+    features: FeatureSpec = FeatureSpec()
+    image_policy: ImagePolicySpec = ImagePolicySpec()
+    keep_checkpoints: PositiveInt = 2
+    data_dir: str = ""
+    """Folder that the sources' paths are relative to; ``--data`` overrides it."""
+    save_dtype: Precision = "fp32"
+    num_threads: PositiveInt | None = None
+    """Threads of the arithmetic; None leaves torch's choice. Sums of two thread counts may differ in the last bit."""
+
+    @model_validator(mode="after")
+    def _check(self) -> RecipeSpec:
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) != len(names):
+            raise ValueError("stage names must differ")
+        return self
+
+    def stage_seed(self, index: int) -> int:
+        """Return the seed of stage ``index``; it depends on the stage's name, not on how many stages come before."""
+        stage = self.stages[index]
+        return self.seed * 1000 + zlib.crc32(stage.name.encode()) % 1000 if stage.seed is None else stage.seed

@@ -1,0 +1,68 @@
+"""One stage of a recipe."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from geoprose.core.spec import Spec
+from geoprose.training.specs.data import SourceSpec
+from geoprose.training.specs.lora import LoraSpec
+from geoprose.training.specs.loss_language import LmLossSpec
+from geoprose.training.specs.losses import LossSpec
+from geoprose.training.specs.prepare import PrepareSpec
+from geoprose.training.specs.schedule import OptimiserSpec, ScheduleSpec, StagePrecision
+
+
+class StageSpec(Spec):
+    """One entry of the schedule. Budgets are in steps, so a slower machine trains the same model."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    trainable: tuple[str, ...] = ()
+    """Globs over parameter names below the backbone, e.g. ``connector.*``; each must match something. A leading ``!``
+    takes away again what a glob matches."""
+    lora: LoraSpec | None = None
+    losses: tuple[LossSpec, ...] = (LmLossSpec(),)
+    data: tuple[SourceSpec, ...]
+    prepare: tuple[PrepareSpec, ...] = ()
+    """Initialisations applied when the stage starts."""
+    steps: PositiveInt
+    """Optimiser steps."""
+    batch_size: PositiveInt = 8
+    """Rows of a micro-batch: samples, or images with ``packing: shared_prefix``."""
+    accumulation: PositiveInt = 1
+    """Micro-batches of an optimiser step."""
+    packing: Literal["none", "shared_prefix", "length_grouped"] = "none"
+    max_row_tokens: PositiveInt | None = None
+    """With ``shared_prefix``: answers that would make the row longer are left out of it."""
+    join_rows: bool = False
+    """Lay the rows of a micro-batch behind each other in one sequence, masked from each other: no padding."""
+    end_token_share: NonNegativeFloat = Field(default=1.0, le=1.0)
+    """Share of one-token answers that also train the end-of-turn token; it is easily learnt, and each costs a token."""
+    learning_rate: PositiveFloat
+    learning_rates: dict[str, PositiveFloat] = Field(default_factory=dict)
+    """Glob to rate, for parameters that need another one; the first glob that matches wins."""
+    schedule: ScheduleSpec = ScheduleSpec()
+    optimiser: OptimiserSpec = OptimiserSpec()
+    precision: StagePrecision = "fp32"
+    """``bf16``: frozen weights are rounded to bfloat16; what trains stays in float32. ``auto``: bf16 where the machine
+    multiplies it in hardware, else fp32; the run record holds what was chosen."""
+    gradient_checkpointing: bool = False
+    seed: NonNegativeInt | None = None
+    """None: derived from the recipe's seed and the stage's name."""
+    save_every: PositiveInt = 500
+    log_every: PositiveInt = 10
+
+    @model_validator(mode="after")
+    def _check(self) -> StageSpec:
+        if not self.trainable and self.lora is None:
+            raise ValueError("nothing trains: give trainable globs or a lora")
+        if not self.losses or not self.data:
+            raise ValueError("a stage needs at least one loss and one data source")
+        if all(source.share is not None for source in self.data) or sum(s.share or 0.0 for s in self.data) >= 1.0:
+            raise ValueError("shares must leave a rest, and one data source without a share to fill it")
+        labels = [loss.label for loss in self.losses]
+        if len(set(labels)) != len(labels):
+            raise ValueError("each loss may be given once")
+        return self

@@ -1,0 +1,47 @@
+"""The model's pass over a micro-batch that losses share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from geoprose.training.forward import Forward, additive_mask
+
+
+def test_additive_mask_blocks_what_is_false() -> None:
+    mask = torch.tensor([[[[True, False]]]])
+    added = additive_mask(mask, torch.float32)
+    assert added.tolist() == [[[[0.0, torch.finfo(torch.float32).min]]]]
+    padding = torch.ones(1, 2)
+    assert additive_mask(padding, torch.float32) is padding
+
+
+class _Backbone:
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, **inputs: Any) -> Any:
+        self.calls += 1
+        return type("Output", (), {"last_hidden_state": inputs["input_ids"] * 2.0, "hidden_states": ("a",)})
+
+    positions = type("Positions", (), {"is_owner": False})
+
+
+class _Model:
+    def __init__(self) -> None:
+        self.model = _Backbone()
+
+    def get_input_embeddings(self) -> Any:
+        return type("Table", (), {"weight": torch.zeros(1)})
+
+
+def test_two_losses_share_one_pass() -> None:
+    model = _Model()
+    batch = {"input_ids": torch.ones(1, 2), "attention_mask": torch.ones(1, 2), "next_ids": torch.ones(1, 2)}
+    forward = Forward(model, batch)
+    assert torch.equal(forward.hidden, forward.hidden)
+    assert model.model.calls == 1
+    with pytest.raises(ValueError, match="needs_layers"):
+        _ = forward.layers
