@@ -15,7 +15,7 @@ from pydantic import Field, JsonValue, PositiveInt, model_validator
 from geoprose.core.errors import PresetError
 from geoprose.core.preset_folder import PresetFolder
 from geoprose.core.registry import unknown_name_message
-from geoprose.core.spec import Spec, read_yaml, validate
+from geoprose.core.spec import Spec
 from geoprose.evaluation.metrics.registry import METRICS
 
 if TYPE_CHECKING:
@@ -113,4 +113,4 @@ def load_protocol(name: str) -> ProtocolSpec:
         PresetError: If the name is unknown; close names are listed.
         ConfigError: If the YAML is wrong.
     """
-    return validate(ProtocolSpec, read_yaml(PROTOCOLS.find(name)), f"{name}.yaml")
+    return PROTOCOLS.load(ProtocolSpec, name)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from geoprose.core.preset_folder import PresetFolder
-from geoprose.core.spec import Spec, read_yaml, validate
+from geoprose.core.spec import Spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -203,7 +203,7 @@ def load_reference(name: str) -> ReferenceSource:
         PresetError: If the name is unknown; close names are listed.
         ConfigError: If the YAML is wrong.
     """
-    return validate(ReferenceSource, read_yaml(REFERENCES.find(name)), f"{name}.yaml")
+    return REFERENCES.load(ReferenceSource, name)
 
 
 def all_numbers() -> list[ReferenceNumber]:

@@ -13,7 +13,7 @@ from pydantic import Field
 from geoprose.core.errors import DataError, GeoproseError, InputError, PresetError, TaskError
 from geoprose.core.files import write_json
 from geoprose.core.preset_folder import PresetFolder
-from geoprose.core.spec import Spec, read_yaml, validate
+from geoprose.core.spec import Spec
 from geoprose.evaluation.locking import hold
 from geoprose.evaluation.run import evaluate
 from geoprose.evaluation.run_options import EvaluateOptions
@@ -79,11 +79,10 @@ def load_suite(name: str | Path) -> SuiteSpec:
         PresetError: If the name is unknown (close names are listed), or a task occurs twice.
         ConfigError: If the YAML is wrong.
     """
-    path = SUITES.find_or_path(name)
-    suite = validate(SuiteSpec, read_yaml(path), path.name)
+    suite = SUITES.load(SuiteSpec, name)
     tasks = [Path(entry.task).stem for entry in suite.entries]
     if twice := sorted({task for task in tasks if tasks.count(task) > 1}):
-        raise PresetError(f"{path.name} names {', '.join(twice)} twice; each task has one folder of results.")
+        raise PresetError(f"{Path(name).stem} names {', '.join(twice)} twice; each task has one folder of results.")
     return suite
 
 

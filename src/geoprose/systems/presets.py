@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geoprose.core.errors import ConfigError, PresetError
+from geoprose.core.preset_folder import PRESETS_DIR, PresetFolder
 from geoprose.core.registry import unknown_name_message
 from geoprose.core.spec import apply_overrides, merge, read_yaml, validate
 from geoprose.systems.kinds import COMPOSITE, KINDS, kind_of
@@ -15,12 +16,12 @@ if TYPE_CHECKING:
 
     from geoprose.systems.spec import BaseSystemSpec
 
-PRESETS_DIR = Path(__file__).parent.parent / "presets"
+__all__ = ["PRESETS_DIR", "list_presets", "list_systems", "load_preset", "preset_values", "spec_type_of"]
 
 
 def list_presets(kind: str = "systems") -> list[str]:
     """Return the names of the shipped presets of a kind (``systems``, ``recipes``, ``tasks``), without the bases."""
-    return sorted(path.stem for path in (PRESETS_DIR / kind).glob("*.yaml") if not path.stem.startswith("_"))
+    return list(_folder(kind).names())
 
 
 def preset_values(name: str, kind: str = "systems") -> dict[str, Any]:
@@ -83,9 +84,8 @@ def _resolve(name: str, kind: str, children: tuple[str, ...]) -> dict[str, Any]:
 def _find(name: str, kind: str) -> Path:
     if name.endswith((".yaml", ".yml")) and Path(name).is_file():
         return Path(name)
-    folder = PRESETS_DIR / kind
-    known = {path.stem: path for path in folder.glob("*.yaml")}
-    if name not in known:
-        message = unknown_name_message(f"{kind.removesuffix('s')} preset", name, list_presets(kind))
-        raise PresetError(message)
-    return known[name]
+    return _folder(kind).find(name, with_bases=True)
+
+
+def _folder(kind: str) -> PresetFolder:
+    return PresetFolder(kind, f"{kind.removesuffix('s')} preset", PRESETS_DIR)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geoprose.core.errors import ConfigError, PresetError
+from geoprose.core.preset_folder import PresetFolder
 from geoprose.core.registry import unknown_name_message
 from geoprose.core.spec import apply_overrides, merge, read_yaml, validate
 from geoprose.training.specs.recipe import RecipeSpec
@@ -14,12 +14,13 @@ from geoprose.training.specs.recipe import RecipeSpec
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+RECIPES = PresetFolder("recipes", "recipe")
 _MAX_PARENTS = 8
 
 
 def list_recipes() -> list[str]:
     """Return the names of the recipes that ship with geoprose; a leading underscore hides a base."""
-    return sorted(path.stem for path in _preset_dir().glob("*.yaml") if not path.name.startswith("_"))
+    return list(RECIPES.names())
 
 
 def load_recipe(recipe: Path | str, overrides: Iterable[str] = ()) -> RecipeSpec:
@@ -72,13 +73,8 @@ def _find(recipe: Path | str, relative_to: Path) -> Path:
     as_path = Path(recipe)
     if as_path.suffix in {".yaml", ".yml"}:
         return as_path if as_path.is_absolute() else relative_to / as_path
-    preset = _preset_dir() / f"{recipe}.yaml"
-    if preset.is_file() and as_path.name == str(recipe):
-        return preset
+    if str(recipe) in RECIPES.names(with_bases=True):
+        return RECIPES.find(str(recipe), with_bases=True)
     if as_path.is_file():
         return as_path
     raise PresetError(unknown_name_message("recipe", str(recipe), list_recipes()) + " A path must end in .yaml.")
-
-
-def _preset_dir() -> Path:
-    return Path(str(files("geoprose") / "presets" / "recipes"))

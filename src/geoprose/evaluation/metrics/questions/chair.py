@@ -11,7 +11,7 @@ from pydantic import Field
 
 from geoprose.core.errors import PresetError
 from geoprose.core.preset_folder import PresetFolder
-from geoprose.core.spec import Spec, read_yaml, validate
+from geoprose.core.spec import Spec
 from geoprose.evaluation.metrics.base import Item, Judged, Judgement
 from geoprose.evaluation.metrics.unavailable import no_score
 
@@ -76,8 +76,7 @@ def load_objects(name: str = "remote_sensing") -> ObjectList:
         PresetError: If there is none of that name, or a word stands for two objects.
         ConfigError: If its YAML is wrong.
     """
-    path = OBJECTS.find(name)
-    loaded = validate(ObjectList, read_yaml(path), path.name)
+    loaded = OBJECTS.load(ObjectList, name)
     loaded.words()
     return loaded
 
