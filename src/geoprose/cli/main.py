@@ -21,6 +21,7 @@ VERBS = (
     "transfer",
     "doctor",
     "demo",
+    "reproduce",
 )
 """Order of the verbs in ``--help``; each one is a module of this folder with a ``register(app)`` function."""
 

@@ -95,7 +95,7 @@ def write_suite_report(out_dir: Path) -> Path:
     from geoprose.evaluation.report.suite import suite_context
 
     values = suite_context(out_dir)
-    write_text(out_dir / REPORT_NAME, _render("suite.html.j2", values))
+    write_text(out_dir / REPORT_NAME, render_page("suite.html.j2", values))
     return out_dir / REPORT_NAME
 
 
@@ -128,7 +128,7 @@ def write_pages(folders: Sequence[Path], data_dir: Path | None = None) -> list[P
 
 def render_run(path: Path, files: RunFiles) -> None:
     """Write the page of one run."""
-    write_text(path, _render("run.html.j2", _run_values(path, files)))
+    write_text(path, render_page("run.html.j2", _run_values(path, files)))
 
 
 def _run_values(path: Path, files: RunFiles) -> dict[str, Any]:
@@ -161,11 +161,18 @@ def _run_values(path: Path, files: RunFiles) -> dict[str, Any]:
     }
 
 
-def _render(name: str, values: Mapping[str, Any]) -> str:
+def render_page(name: str, values: Mapping[str, Any], folder: Path = TEMPLATE_DIR) -> str:
+    """Return a page in the dress of the reports.
+
+    Args:
+        name: Template, in ``folder`` or here.
+        values: What it shows; every value is escaped unless it is ``Markup``.
+        folder: Where further templates lie.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATE_DIR),
+        loader=FileSystemLoader([folder, TEMPLATE_DIR]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
