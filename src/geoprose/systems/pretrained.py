@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from geoprose.core.errors import ConfigError, ModelError, ResourceError
 from geoprose.core.registry import unknown_name_message
 from geoprose.models.parts.encoders.position_table import resize_position_table
+from geoprose.systems.kept_layers import keep_layers
 
 if TYPE_CHECKING:
     from geoprose.models.composite import GeoproseForConditionalGeneration
@@ -143,6 +144,8 @@ def load_language_model(model: GeoproseForConditionalGeneration, spec: LanguageM
         ModelError: If a weight is missing or has another shape, or the configs contradict.
     """
     pretrained = _from_pretrained(AutoModelForCausalLM, folder, "language_model")
+    if spec.keep_layers:
+        keep_layers(pretrained, spec.keep_layers)
     _compare_configs(spec.config, pretrained.config, "language_model", folder)
     language_model = model.model.language_model
     vocabulary = model.config.get_text_config().vocab_size

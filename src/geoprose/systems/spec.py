@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, NonNegativeInt, model_validator
 
 from geoprose.core.spec import Spec
 from geoprose.layout.modalities import MODALITIES
@@ -39,6 +39,9 @@ class LanguageModelSpec(Spec):
     """Keywords of its config, with the vocabulary size of the pretrained weights."""
     weights: WeightsSpec | None = None
     """Weights and tokenizer."""
+    keep_layers: tuple[NonNegativeInt, ...] = ()
+    """Layers of the pretrained decoder that this one starts from, counted from 0, in their order here: a shallower
+    student takes every second one. All of them when empty; else as many as ``config`` asks for."""
 
 
 class PromptSpec(Spec):

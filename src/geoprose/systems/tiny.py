@@ -51,6 +51,7 @@ def tiny_spec(spec: SystemSpec) -> SystemSpec:
     config.update(_under_its_names(language["type"], smaller))
     config.pop("head_dim", None)
     encoder["weights"] = language["weights"] = None
+    language["keep_layers"] = ()
     for branch in values.get("branches", {}).values():
         if branch["encoder"]:
             branch["encoder"]["weights"] = None
