@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from geoprose.core.errors import ConfigError, TrainingError
+from geoprose.core.errors import TrainingError
 from geoprose.training.losses.lm import LmLoss
 from geoprose.training.run import run_recipe
 from tests.fixtures.training import stage, write_recipe, write_tiny_data
@@ -57,14 +57,6 @@ def test_three_bad_steps_stop_the_run_and_keep_the_checkpoint(tmp_path: Path, mo
         _run(tmp_path, steps=6, save_every=2)
     kept = tmp_path / "run" / "stages" / "01-align" / "checkpoints" / "checkpoint-2"
     assert (kept / "manifest.json").is_file()
-
-
-def test_several_processes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from transformers import TrainingArguments
-
-    monkeypatch.setattr(TrainingArguments, "world_size", property(lambda self: 2))
-    with pytest.raises(ConfigError, match="torchrun"):
-        _run(tmp_path)
 
 
 @pytest.mark.parametrize(

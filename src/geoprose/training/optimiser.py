@@ -12,15 +12,14 @@ from torch import Tensor, nn
 from geoprose.core.errors import ConfigError, TrainingError
 from geoprose.core.registry import unknown_name_message
 from geoprose.training.freeze import short_name
+from geoprose.training.module import LOSS_PREFIX
+from geoprose.training.sharding import like
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from geoprose.training.specs.schedule import ScheduleSpec
     from geoprose.training.specs.stage import StageSpec
-
-LOSS_PREFIX = "loss."
-"""Begins the names of what a loss learns beside the model."""
 
 _SEPARATOR = "::"
 
@@ -96,7 +95,7 @@ def restore_optimiser(optimiser: Any, tensors: Mapping[str, Tensor], scheduler: 
     for key, tensor in tensors.items():
         kind, _, name = key.partition(_SEPARATOR)
         parameter = parameters[name]
-        optimiser.state[parameter][kind] = tensor if kind == "step" else tensor.to(parameter.device)
+        optimiser.state[parameter][kind] = tensor if kind == "step" else like(tensor, parameter)
     scheduler.last_epoch = next_step
     scheduler._step_count = next_step + 1
     for group, base_rate, factor in zip(optimiser.param_groups, scheduler.base_lrs, scheduler.lr_lambdas, strict=True):

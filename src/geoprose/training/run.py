@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geoprose.core.errors import ConfigError, GeoproseError
 from geoprose.training import checkpoint as checkpoints
+from geoprose.training import distributed
+from geoprose.training.access import body_of
 from geoprose.training.batches import build_mixture, data_hashes
 from geoprose.training.lock import run_lock
 from geoprose.training.precision import resolve_precision, set_dtype
@@ -71,11 +74,16 @@ def run_recipe(
     """
     spec = resolve_precision(load_recipe(recipe, overrides))
     out_dir = out_dir or Path("runs") / spec.name
-    earlier = _earlier_record(out_dir, spec, resume)
+    with distributed.process_group():
+        return _run(spec, out_dir, _earlier_record(out_dir, spec, resume), data_dir)
+
+
+def _run(spec: RecipeSpec, out_dir: Path, earlier: dict[str, Any] | None, data_dir: Path | None) -> RunResult:
     if earlier is not None and earlier["status"] == "finished" and _is_whole(out_dir / SYSTEM_FOLDER):
         return RunResult(out_dir, out_dir / SYSTEM_FOLDER, spec, earlier)
     session = open_session(spec, data_dir, out_dir)
-    with run_lock(out_dir), listen() as stop:
+    distributed.barrier()  # all have looked for an earlier run before the first process begins this one
+    with run_lock(out_dir) if distributed.is_main() else nullcontext(), listen() as stop:
         session.stop = stop
         record = RunRecord(out_dir / RUN_FILE, spec, earlier)
         try:
@@ -129,7 +137,7 @@ def _run_stages(session: Session, record: RunRecord) -> None:
     root_names = {str(path): reason for path, reason in session.scan.unreadable.items()}
     record.content["unreadable_images"] = root_names
     for index, stage in enumerate(session.recipe.stages):
-        session.check_stop()
+        session.check_stop(together=True)
         record.content["stages"][stage.name] = run_stage(session, index)
         record.write("running")
 
@@ -137,10 +145,12 @@ def _run_stages(session: Session, record: RunRecord) -> None:
 def _save(session: Session) -> None:
     from geoprose.systems.save import save_system
 
-    session.check_stop()
+    session.check_stop(together=True)
     set_dtype(session.system.model, session.recipe.save_dtype)
-    with checkpoints.atomic_folder(session.out_dir / SYSTEM_FOLDER) as folder:
-        save_system(session.system, folder)
+    if distributed.is_main():
+        with checkpoints.atomic_folder(session.out_dir / SYSTEM_FOLDER) as folder:
+            save_system(session.system, folder)
+    distributed.barrier()
 
 
 def _asset_hashes(session: Session) -> dict[str, str]:
@@ -150,7 +160,7 @@ def _asset_hashes(session: Session) -> dict[str, str]:
     import torch
 
     hashes: dict[str, str] = {}
-    for name, part in session.system.model.model.named_children():
+    for name, part in body_of(session.system.model).named_children():
         digest = hashlib.sha256()
         for key, tensor in sorted(part.state_dict().items()):
             digest.update(key.encode())

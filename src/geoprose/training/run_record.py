@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geoprose.core.files import write_json
+from geoprose.training import distributed
 
 if TYPE_CHECKING:
     from geoprose.training.specs.recipe import RecipeSpec
@@ -48,12 +49,15 @@ class RunRecord:
             "data_hashes": (earlier or {}).get("data_hashes", {}),
             "asset_hashes": (earlier or {}).get("asset_hashes", {}),
             "hardware": hardware(),
+            "processes": distributed.world_size(),
             "stages": (earlier or {}).get("stages", {}),
             "unreadable_images": (earlier or {}).get("unreadable_images", {}),
         }
 
     def write(self, status: str) -> None:
-        """Write the record with the time and memory used so far."""
+        """Write the record with the time and memory used so far; the first process of several does."""
+        if not distributed.is_main():
+            return
         self.content["status"] = status
         self.content["wall_seconds"] = round(self._earlier_s + time.monotonic() - self._start, 3)
         self.content["peak_memory_bytes"] = max(self._earlier_peak, peak_memory_bytes())

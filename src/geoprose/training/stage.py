@@ -11,6 +11,7 @@ from transformers import TrainerCallback
 
 from geoprose.core.errors import TrainingError
 from geoprose.training import checkpoint as checkpoints
+from geoprose.training import distributed
 from geoprose.training.batches import StageBatches, build_mixture
 from geoprose.training.initialise import prepare
 from geoprose.training.losses import LOSSES
@@ -47,13 +48,15 @@ def run_stage(session: Session, index: int) -> dict[str, Any]:
     if summary is None or stage.prepare:
         vision = session.vision(index)
         seed = session.recipe.stage_seed(index)
-        prepare(session.system, stage.prepare, vision.store, session.digests(index), seed)
+        prepare(session.system, stage.prepare, vision.store, session.visual_keys(index), seed)
     if summary is None:
         summary = _train(session, index, vision, report)
-        with checkpoints.atomic_folder(folder / DONE) as done:
-            checkpoints.write_tensors(done / _WEIGHTS, trained_tensors(model))
-            (done / _SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
-        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+        if distributed.is_main():
+            with checkpoints.atomic_folder(folder / DONE) as done:
+                checkpoints.write_tensors(done / _WEIGHTS, trained_tensors(model))
+                (done / _SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
+            shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+        distributed.barrier()
     else:
         load_trained_tensors(model, checkpoints.read_tensors(folder / DONE / _WEIGHTS))
     leave_stage(model)
@@ -65,7 +68,7 @@ def make_losses(session: Session, index: int) -> list[StageLoss]:
     stage = session.recipe.stages[index]
     samples = [sample for source in session.sources[stage.name] for sample in source.samples]
     seed, folder = session.recipe.stage_seed(index), session.stage_folder(index)
-    context = LossContext(session.system, samples, seed, session.teacher, folder)
+    context = LossContext(session.system, samples, seed, session.stage_teacher(index), folder)
     return [LOSSES.get(spec.type)(spec, context) for spec in stage.losses]
 
 
@@ -87,27 +90,27 @@ def _train(session: Session, index: int, vision: Vision, report: FreezeReport) -
     losses = make_losses(session, index)
     mixture = build_mixture(stage, session.sources[stage.name], seed)
     batches = StageBatches(stage, session.system, mixture, vision, losses)
-    config = session.system.model.config
-    cache_setting = {key: value for key, value in vars(config).items() if key == "use_cache"}
     trainer = StageTrainer(session.system.model, stage, seed, batches, losses, folder / CHECKPOINTS)
     trainer.keep_checkpoints = session.recipe.keep_checkpoints
-    checkpoints.sweep_orphans(folder / CHECKPOINTS)
+    trainer.sharded = session.recipe.sharding == "full"
+    if distributed.is_main():
+        checkpoints.sweep_orphans(folder / CHECKPOINTS)
     newest = checkpoints.latest_checkpoint(folder / CHECKPOINTS)
     first_step = int(newest.name.rpartition("-")[2]) if newest else 0
-    log = RunLog(folder, stage.name, first_step)
+    log = RunLog(folder, stage.name, first_step) if distributed.is_main() else None
     try:
-        for loss in losses:
-            loss.begin(session.system.model, batches)
-        with display(f"stage {stage.name}", stage.steps, first_step) as shown:
+        with distributed.main_first():
+            for loss in losses:
+                loss.begin(session.system.model, batches)
+        with display(f"stage {stage.name}", stage.steps if log else 0, first_step) as shown:
             _connect(trainer, session, shown, log)
             trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+            trainer.finish()
     finally:
-        log.close()
-        # Contract: Trainer turns the cache off in the config, which would be saved with the system.
-        vars(config).pop("use_cache", None)
-        vars(config).update(cache_setting)
+        if log is not None:
+            log.close()
     if trainer.state.global_step < stage.steps:
-        session.check_stop()
+        session.check_stop(together=True)
     return _summary(trainer, report, len(mixture), batches.plan.batches_per_epoch)
 
 
@@ -122,15 +125,16 @@ def _summary(trainer: StageTrainer, report: FreezeReport, num_units: int, batche
         "num_trainable": report.num_trainable,
         "trains": report.modules,
         "units": num_units,
-        "epochs": stage.steps * stage.accumulation / batches_per_epoch,
+        "epochs": stage.steps * stage.accumulation * distributed.world_size() / batches_per_epoch,
     }
 
 
-def _connect(trainer: StageTrainer, session: Session, shown: Display, log: RunLog) -> None:
+def _connect(trainer: StageTrainer, session: Session, shown: Display, log: RunLog | None) -> None:
     notes = [""]
 
     def on_report(report: StepReport) -> None:
-        log.write(report)
+        if log is not None:
+            log.write(report)
         loss = "skipped" if report.loss is None else f"{report.loss:.4f}"
         notes[0] = f"loss {loss}, {report.tokens_per_second:,.0f} tokens/s"
         shown.update(report.step, notes[0])
@@ -151,8 +155,9 @@ class _StepEnd(TrainerCallback):  # type: ignore[misc] # transformers is not typ
         """Called by transformers after the optimiser step."""
         self._trainer.finish_step()
         is_last = state.global_step >= state.max_steps
-        if self._trainer.should_stop() and not is_last:
+        if distributed.any_rank(self._trainer.should_stop()) and not is_last:
             control.should_save = control.should_training_stop = True
-        elif is_last or self._trainer.meter.bad_steps:
-            # The finished stage is written instead; amid bad steps the checkpoint before them is the good one.
-            control.should_save = False
+            return
+        # The finished stage is written instead; amid bad steps the checkpoint before them is the good one.
+        is_due = state.global_step % self._trainer.stage.save_every == 0
+        control.should_save = is_due and not is_last and not self._trainer.meter.bad_steps

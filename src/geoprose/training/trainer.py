@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import time
-from dataclasses import asdict
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,28 +16,22 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from geoprose.core.errors import ConfigError, TrainingError
 from geoprose.training import checkpoint as checkpoints
-from geoprose.training.forward import Forward
-from geoprose.training.optimiser import (
-    LOSS_PREFIX,
-    build_optimiser,
-    build_scheduler,
-    optimiser_tensors,
-    restore_optimiser,
-)
-from geoprose.training.random_state import load_random_state, save_random_state
+from geoprose.training import distributed, sharding
+from geoprose.training.module import StageModule
+from geoprose.training.optimiser import build_optimiser, build_scheduler, restore_optimiser
+from geoprose.training.random_state import load_random_state
+from geoprose.training.stage_checkpoint import read_optimiser, read_weights, write_checkpoint
+from geoprose.training.state import Meter, StepReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from geoprose.training.losses.base import StageLoss
     from geoprose.training.specs.stage import StageSpec
-from geoprose.training.state import Meter, StepReport, load_trained_tensors, trained_tensors
 
 logger = logging.getLogger(__name__)
 
 MAX_BAD_STEPS = 3
-_STATE = "trainer_state.json"
-_WEIGHTS, _OPTIMISER, _METER = "weights.safetensors", "optimiser.safetensors", "meter.json"
 
 
 class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed here
@@ -65,43 +58,52 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
         self.meter = Meter()
         self.last_loss: float | None = None
         self.keep_checkpoints = 2
+        self.sharded = False
         self.on_report: Callable[[StepReport], None] = lambda report: None
         self.on_step: Callable[[int], None] = lambda step: None
         self.should_stop: Callable[[], bool] = lambda: False
         self._num_items: list[float] = []
+        self._step_parts: list[float] = []
         self._step_loss = 0.0
-        self._step_parts: dict[str, float] = {}
         self._grad_norm = self._rate = math.nan
         self._clock = (time.monotonic(), 0)
-        super().__init__(model=model, args=_arguments(stage, seed, folder), train_dataset=batches)
-        if self.args.world_size > 1:
-            raise ConfigError("This engine trains in one process; start it without torchrun.")
+        self.module = StageModule(model, losses)
+        own = distributed.RankShare(batches, stage.steps * stage.accumulation)
+        super().__init__(model=self.module, args=_arguments(stage, seed, folder), train_dataset=own)
+        if self.is_fsdp_enabled:
+            raise ConfigError(
+                "Accelerate's FSDP is set; this engine shards itself. Launch with sharding: full instead."
+            )
         self.remove_callback(PrinterCallback)
         # Contract: compute_loss divides by the items of the whole optimiser step, so nothing divides again.
         self.loss_is_scaled_for_ga = True
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """Return micro-batches 0, 1, 2, ...; transformers skips by index when it resumes, nothing is replayed."""
+        """Return this process's micro-batches in order; transformers skips by index when it resumes."""
         return DataLoader(self.train_dataset, batch_size=1, shuffle=False, collate_fn=_only)
 
     def create_optimizer(self, model: Any = None) -> Any:
-        """Build AdamW with the stage's rates."""
+        """Cut the parameters over the processes where the recipe says so, and build AdamW with the stage's rates."""
         if self.optimizer is None:
-            self.optimizer = build_optimiser(self.trained_parameters(), self.stage)
+            if self.sharded and distributed.world_size() > 1:
+                self.model = self.model_wrapped = sharding.shard(self.module)
+                self.is_distributed_loading_by_transformers = True  # the module reduces its own gradients
+            self.optimizer = build_optimiser(self.model.trained(), self.stage)
         return self.optimizer
 
-    def trained_parameters(self) -> dict[str, torch.nn.Parameter]:
-        """Return everything that trains, by name: of the model, and of the losses."""
-        named = {name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad}
-        return {**named, **self.loss_parameters()}
+    @contextmanager
+    def _defer_fsdp_gradient_reduction(self) -> Iterator[None]:
+        """Reduce gradients at the last micro-batch of a step only."""
+        self.model.set_requires_gradient_sync(False)
+        try:
+            yield
+        finally:
+            self.model.set_requires_gradient_sync(True)
 
-    def loss_parameters(self) -> dict[str, torch.nn.Parameter]:
-        """Return what the losses learn beside the model."""
-        return {
-            f"{LOSS_PREFIX}{loss.spec.label}.{name}": parameter
-            for loss in self.losses
-            for name, parameter in loss.parameters.items()
-        }
+    def finish(self) -> None:
+        """Leave whole parameters in the model that was given; every process must call it after ``train``."""
+        if self.model is not self.module:
+            sharding.unshard(self.model, self.module)
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """Build the stage's learning-rate curve."""
@@ -111,44 +113,47 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
         return self.lr_scheduler
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> int:
-        """Count the items of each loss over the whole optimiser step."""
+        """Count the items of each loss over the whole optimiser step and all processes."""
         for batch in batch_samples:
             self._fill(batch)
-        self._num_items = [sum(loss.num_items(batch) for batch in batch_samples) for loss in self.losses]
-        self.meter.tokens += sum(_num_tokens(batch) for batch in batch_samples)
-        self._step_loss, self._step_parts = 0.0, {}
+        items = [sum(loss.num_items(batch) for batch in batch_samples) for loss in self.losses]
+        tokens = sum(_num_tokens(batch) for batch in batch_samples)
+        *self._num_items, tokens_of_all = distributed.sum_over_ranks([*items, tokens])
+        self.meter.tokens += round(tokens_of_all)
+        self._step_loss, self._step_parts = 0.0, [0.0] * len(self.losses)
         return 1
 
     def _fill(self, batch: dict[str, Any]) -> None:
         for loss in self.losses:
             if loss.fills:
                 batch.update(self._prepare_inputs(batch))
-                loss.fill(self.model, batch)
+                loss.fill(self.module.model, batch)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """Return the weighted sum of the losses, each divided by its items of the whole optimiser step."""
+        """Return the weighted sum of the losses, each divided by its items of the whole step of all processes."""
         total: Tensor | float = 0.0
-        forward = Forward(model, inputs, any(loss.needs_layers for loss in self.losses))
         progress = self.state.global_step / self.stage.steps
-        for loss, num_items in zip(self.losses, self._num_items, strict=True):
-            part = loss.loss_sum(forward) / max(num_items, 1e-9)
+        sums = model(inputs)
+        for place, (loss, num_items) in enumerate(zip(self.losses, self._num_items, strict=True)):
+            part = sums[place] / max(num_items, 1e-9)
             total = total + loss.weight_at(progress) * part
-            name = str(loss.spec.label)
-            self._step_parts[name] = self._step_parts.get(name, 0.0) + float(part.detach())
+            self._step_parts[place] += float(part.detach())
         assert isinstance(total, Tensor)
         self._step_loss += float(total.detach())
-        return total
+        return total * distributed.world_size()  # data-parallel training takes the mean over processes
 
     def floating_point_ops(self, inputs: Any) -> int:
         """Return 0: operations are not counted."""
         return 0
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
-        """Guard the step: called once before each optimiser step, after clipping."""
-        gradients = [parameter.grad for parameter in self.trained_parameters().values() if parameter.grad is not None]
+        """Guard the step: called once before each optimiser step, after clipping; all processes see the same numbers."""
+        gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients) if grad_norm is None else torch.as_tensor(grad_norm)
+        norm = sharding.whole(norm)
+        self._step_loss, *self._step_parts = distributed.sum_over_ranks([self._step_loss, *self._step_parts])
         self._grad_norm = float(norm)
         self._rate = float(self.lr_scheduler.get_last_lr()[0])
         if math.isfinite(self._grad_norm) and math.isfinite(self._step_loss):
@@ -170,7 +175,7 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
                 "with --resume or a new --out folder."
             )
         # Contract: AdamW leaves a parameter without gradient untouched, decay included.
-        for parameter in self.trained_parameters().values():
+        for parameter in self.model.parameters():
             parameter.grad = None
 
     def finish_step(self) -> None:
@@ -178,10 +183,9 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
         if self.meter.bad_steps == 0:
             self.meter.loss += self._step_loss
             self.meter.steps += 1
-            for name, value in self._step_parts.items():
+            for loss, value in zip(self.losses, self._step_parts, strict=True):
+                name = str(loss.spec.label)
                 self.meter.parts[name] = self.meter.parts.get(name, 0.0) + value
-        for parameter in self.loss_parameters().values():  # transformers clears the model's own gradients
-            parameter.grad = None
         step = self.state.global_step
         self.on_step(step)
         if step % self.stage.log_every == 0 or step == self.stage.steps:
@@ -208,32 +212,22 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Write a checkpoint atomically, then drop the oldest ones."""
         final = checkpoints.checkpoint_path(self.folder, self.state.global_step)
-        with checkpoints.atomic_folder(final) as folder:
-            checkpoints.write_tensors(folder / _WEIGHTS, {**trained_tensors(self.model), **self.loss_parameters()})
-            checkpoints.write_tensors(folder / _OPTIMISER, optimiser_tensors(self.optimizer))
-            save_random_state(folder)
-            (folder / _METER).write_text(json.dumps(asdict(self.meter)))
-            self.state.save_to_json(str(folder / _STATE))
-        checkpoints.prune_checkpoints(self.folder, self.keep_checkpoints)
+        write_checkpoint(final, self.model, self.optimizer, self.meter, self.state)
+        if distributed.is_main():
+            checkpoints.prune_checkpoints(self.folder, self.keep_checkpoints)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        folder = Path(resume_from_checkpoint)
-        load_trained_tensors(self.model, checkpoints.read_tensors(folder / _WEIGHTS), self.loss_parameters())
-        self.meter = Meter(**json.loads((folder / _METER).read_text()))
+        self.meter = read_weights(Path(resume_from_checkpoint), self.module)
         self._clock = (time.monotonic(), self.meter.tokens)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if checkpoint is not None:
-            tensors = checkpoints.read_tensors(Path(checkpoint) / _OPTIMISER)
-            restore_optimiser(self.optimizer, tensors, self.lr_scheduler, self._resumed_step(checkpoint))
+            tensors, steps = read_optimiser(Path(checkpoint))
+            restore_optimiser(self.optimizer, tensors, self.lr_scheduler, steps)
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
         if checkpoint is not None:
             load_random_state(Path(checkpoint))
-
-    @staticmethod
-    def _resumed_step(checkpoint: str) -> int:
-        return int(json.loads((Path(checkpoint) / _STATE).read_text())["global_step"])
 
 
 def _arguments(stage: StageSpec, seed: int, folder: Path) -> TrainingArguments:
@@ -243,8 +237,7 @@ def _arguments(stage: StageSpec, seed: int, folder: Path) -> TrainingArguments:
         per_device_train_batch_size=1,
         gradient_accumulation_steps=stage.accumulation,
         max_grad_norm=stage.optimiser.max_grad_norm,
-        save_strategy="steps",
-        save_steps=stage.save_every,
+        save_strategy="no",  # the callback of the stage says when
         logging_strategy="no",
         logging_nan_inf_filter=False,
         report_to=[],
@@ -254,6 +247,8 @@ def _arguments(stage: StageSpec, seed: int, folder: Path) -> TrainingArguments:
         use_cpu=not torch.cuda.is_available(),
         dataloader_pin_memory=False,
         remove_unused_columns=False,
+        ddp_find_unused_parameters=True,  # a micro-batch may show no picture
+        ddp_broadcast_buffers=False,
     )
 
 
