@@ -1,0 +1,386 @@
+"""A training step of ours beside bare transformers and TRL's SFTTrainer: same weights, same pictures, same words.
+
+The system is LLaVA-1.5's arrangement with a ViT-B at 336 px (576 visual tokens) and a language model of 135 million
+parameters, random weights, float32. Align trains the connector on one caption a picture; instruct trains connector and
+language model on sixteen questions about one picture. Ours reads the frozen encoder's features from the cache, as the
+engine does; what encoding costs once is reported beside. Loss and gradients are compared before anything is timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from _harness import call_cpu_seconds, finish, interleave, peak_rise_kib, target, versions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MIN_ALIGN, MIN_INSTRUCT, MIN_MEMORY, MAX_DIFFERENCE = 1.4, 10.0, 6.0, 1e-5
+HEAD_POSITIONS, HEAD_ANSWERS, HEAD_VOCABULARY, HEAD_WIDTH = 1024, 128, 32768, 576
+WORDS = ("water", "forest", "harbour", "runway", "field", "roof", "road", "river", "court", "ship", "plane", "bridge")
+SIZES: dict[str, dict[str, Any]] = {
+    "full": {
+        "resolution": {"image_size": 336},
+        "vision_encoder": {
+            "config": {
+                "hidden_size": 768,
+                "num_hidden_layers": 12,
+                "num_attention_heads": 12,
+                "intermediate_size": 3072,
+                "patch_size": 14,
+            }
+        },
+        "language_model": {
+            "config": {
+                "hidden_size": 576,
+                "num_hidden_layers": 30,
+                "num_attention_heads": 9,
+                "num_key_value_heads": 3,
+                "intermediate_size": 1536,
+                "vocab_size": 49152,
+            }
+        },
+    },
+    "small": {
+        "resolution": {"image_size": 168},
+        "vision_encoder": {
+            "config": {
+                "hidden_size": 192,
+                "num_hidden_layers": 6,
+                "num_attention_heads": 6,
+                "intermediate_size": 768,
+                "patch_size": 14,
+            }
+        },
+        "language_model": {
+            "config": {
+                "hidden_size": 192,
+                "num_hidden_layers": 6,
+                "num_attention_heads": 6,
+                "num_key_value_heads": 6,
+                "intermediate_size": 512,
+                "vocab_size": 4096,
+            }
+        },
+    },
+}
+
+
+@dataclass
+class Case:
+    """One stage's data: how many pictures, questions about each, rows of a peer's micro-batch, and what trains."""
+
+    name: str
+    pictures: int
+    questions: int
+    peer_rows: int
+    trainable: tuple[str, ...]
+
+
+CASES = (
+    Case("align", 4, 1, 4, ("connector.*",)),
+    Case("instruct", 1, 16, 4, ("connector.*", "language_model.*", "lm_head.*")),
+)
+
+
+def save_start(size: str, folder: Path) -> Path:
+    """Save the system of random weights that every side starts from."""
+    import torch
+
+    from geoprose.core.spec import merge
+    from geoprose.systems.build import build_system
+    from geoprose.systems.presets import load_preset
+    from geoprose.systems.save import save_system
+
+    spec = load_preset("llava-1.5")
+    larger = spec.model_copy(update={"tiny": merge(spec.tiny, SIZES[size])})
+    return Path(save_system(build_system(larger, scale="tiny", dtype=torch.float32), folder / "start"))
+
+
+def twin(system: Any) -> tuple[Any, Any]:
+    """Return the transformers model with the same weights, and the map between the names."""
+    from geoprose.systems.interop import REFERENCES
+
+    reference = REFERENCES.get(system.spec.reference)()
+    return reference.build(system.model), reference.key_map(system.model.config)
+
+
+def write_data(folder: Path, case: Case) -> None:
+    """Write pictures of noise and records about them."""
+    import numpy as np
+    from PIL import Image
+
+    from geoprose.core.types import Message, Sample
+    from geoprose.data.neutral import write_samples
+
+    random = np.random.default_rng(0)
+    samples = []
+    for picture in range(case.pictures):
+        path = f"{picture}.png"
+        Image.fromarray(random.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(folder / path)
+        for number in range(case.questions):
+            asked = " ".join(random.choice(WORDS, 2))[:20]
+            answer = " ".join(random.choice(WORDS, 5 if case.questions == 1 else 1))[:36]
+            messages = (Message("user", f"<image>\n{asked}"), Message("assistant", answer))
+            samples.append(Sample(f"{picture}-{number}", (path,), messages, "vqa", "train", (None,), {}))
+    write_samples(samples, folder / "train.jsonl")
+
+
+def open_stage(case: Case, start: Path, folder: Path) -> Any:
+    """Open the engine's session of a recipe of this one stage."""
+    from geoprose.training.session import open_session
+    from geoprose.training.specs.recipe import RecipeSpec
+
+    stage = {
+        "name": case.name,
+        "trainable": case.trainable,
+        "data": [{"path": "train.jsonl"}],
+        "packing": "shared_prefix",
+        "steps": 1,
+        "batch_size": case.pictures,
+        "learning_rate": 1e-3,
+    }
+    values = {"name": "benchmark", "system": str(start), "stages": [stage]}
+    recipe = RecipeSpec.model_validate({**values, "features": {"cache": "run", "dtype": "fp32"}})
+    return open_session(recipe, folder, folder / "run")
+
+
+def our_step(session: Any) -> tuple[Callable[[], float], float]:
+    """Return a step that makes the batch, and goes forward and backward; and the CPU seconds of encoding once."""
+    from geoprose.training.batches import StageBatches, build_mixture
+    from geoprose.training.forward import Forward
+    from geoprose.training.session import enter_stage
+    from geoprose.training.stage import make_losses
+
+    stage, model = session.recipe.stages[0], session.system.model
+    session.scan_images()
+    enter_stage(model, stage, 0)
+    visions: list[Any] = []
+    encoding_s = call_cpu_seconds(lambda: visions.append(session.vision(0)))
+    losses = make_losses(session, 0)
+    mixture = build_mixture(stage, session.sources[stage.name], 0)
+    batches = StageBatches(stage, session.system, mixture, visions[0], losses)
+    model.train()
+
+    def step() -> float:
+        model.zero_grad(set_to_none=True)
+        batch = batches[0]
+        value = losses[0].loss_sum(Forward(model, batch)) / losses[0].num_items(batch)
+        value.backward()
+        return float(value.detach())
+
+    return step, encoding_s
+
+
+def peer_batches(system: Any, case: Case, folder: Path) -> list[dict[str, Any]]:
+    """Return the micro-batches of the peer: every question is a row with its own picture, padded right."""
+    import torch
+    from PIL import Image
+
+    from geoprose.data.neutral import read_samples
+
+    processor = system.processor
+    samples = list(read_samples(folder / "train.jsonl"))
+    batches = []
+    for start in range(0, len(samples), case.peer_rows):
+        rows = samples[start : start + case.peer_rows]
+        encoded = [processor.encode_conversation(list(s.messages), [processor.num_visual_tokens]) for s in rows]
+        length = max(len(row.input_ids) for row in encoded)
+
+        def padded(values: list[int], filler: int, length: int = length) -> list[int]:
+            return values + [filler] * (length - len(values))
+
+        pictures = [Image.open(folder / s.images[0]).convert("RGB") for s in rows]
+        batches.append(
+            {
+                "input_ids": torch.tensor([padded(r.input_ids, processor.tokenizer.pad_token_id) for r in encoded]),
+                "labels": torch.tensor([padded(r.labels, -100) for r in encoded]),
+                "attention_mask": torch.tensor([padded([1] * len(r.input_ids), 0) for r in encoded]),
+                "pixel_values": processor.image_processor(pictures, return_tensors="pt")["pixel_values"],
+            }
+        )
+    return batches
+
+
+def peer_step(model: Any, batches: list[dict[str, Any]]) -> Callable[[], float]:
+    """Return forward and backward over the micro-batches; their making is not counted."""
+    num_items = sum(int((batch["labels"][:, 1:] != -100).sum()) for batch in batches)
+
+    def step() -> float:
+        model.zero_grad(set_to_none=True)
+        total = 0.0
+        for batch in batches:
+            loss = model(**batch, num_items_in_batch=num_items, use_cache=False).loss
+            loss.backward()
+            total += float(loss.detach())
+        return total
+
+    return step
+
+
+def freeze_like(theirs: Any, ours: Any, key_map: Any) -> None:
+    """Let train in the peer what trains in ours."""
+    names = {name for name, parameter in ours.named_parameters() if parameter.requires_grad}
+    for name, parameter in theirs.named_parameters():
+        parameter.requires_grad_(bool(names & set(key_map.to_ours({name: parameter.detach()})[0])))
+
+
+def gradient_difference(ours: Any, theirs: Any, key_map: Any) -> float:
+    """Return the largest difference of a gradient, relative to the largest value of that tensor's gradient."""
+    mine = {name: p.grad for name, p in ours.named_parameters() if p.grad is not None}
+    peers = dict(key_map.to_ours({name: p.grad for name, p in theirs.named_parameters() if p.grad is not None})[0])
+    if not mine or set(mine) != set(peers):
+        raise SystemExit(f"other parameters got a gradient: {sorted(set(mine) ^ set(peers))[:4]}")
+    largest = max(float(gradient.abs().max()) for gradient in mine.values())
+    return max(float((mine[name] - peers[name]).abs().max()) for name in mine) / largest
+
+
+def sft_seconds(theirs: Any, system: Any, case: Case, folder: Path, steps: int) -> float:
+    """Return CPU seconds of an optimiser step of TRL's SFTTrainer on the same rows, without its first step."""
+    import time
+
+    from datasets import Dataset
+    from PIL import Image
+    from transformers import TrainerCallback
+    from trl import SFTConfig, SFTTrainer
+
+    from geoprose.data.neutral import read_samples
+
+    class Clock(TrainerCallback):
+        times: list[float] = []  # noqa: RUF012 - one run
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            self.times.append(time.process_time())
+
+    samples = list(read_samples(folder / "train.jsonl"))
+    rows = {
+        "prompt": [[{"role": "user", "content": s.messages[0].text.removeprefix("<image>\n")}] for s in samples],
+        "completion": [[{"role": "assistant", "content": s.messages[1].text}] for s in samples],
+        "images": [[Image.open(folder / s.images[0]).convert("RGB")] for s in samples],
+    }
+    settings = SFTConfig(
+        output_dir=str(folder / "sft"),
+        max_steps=steps + 1,
+        per_device_train_batch_size=case.peer_rows,
+        gradient_accumulation_steps=len(samples) // case.peer_rows,
+        learning_rate=0.0,
+        max_length=None,
+        bf16=False,
+        use_cpu=True,
+        gradient_checkpointing=False,
+        report_to=[],
+        save_strategy="no",
+        disable_tqdm=True,
+        logging_strategy="no",
+    )
+    trainer = SFTTrainer(
+        model=theirs, args=settings, train_dataset=Dataset.from_dict(rows), processing_class=system.processor
+    )
+    trainer.add_callback(Clock())
+    trainer.train()
+    return (Clock.times[-1] - Clock.times[-1 - steps]) / steps
+
+
+def head_memory_kib(side: str) -> float:
+    """Return how far the memory of a fresh process rises in the head and the loss of one side."""
+    code = f"import sys; sys.path.insert(0, 'benchmarks'); import training as t; print(t.measured_head_kib({side!r}))"
+    return float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
+
+
+def measured_head_kib(side: str) -> float:
+    """Run head, loss and backward once small, then once at full size, and return the rise (Linux)."""
+    import torch
+    from torch.nn import functional as F
+
+    from geoprose.training.losses.lm import chunked_lm_loss_sum
+
+    torch.manual_seed(0)
+    weight = torch.randn(HEAD_VOCABULARY, HEAD_WIDTH) * 0.02
+    hidden = torch.randn(1, HEAD_POSITIONS, HEAD_WIDTH, requires_grad=True)
+    next_ids = torch.full((1, HEAD_POSITIONS), -100)
+    next_ids[0, -HEAD_ANSWERS:] = torch.randint(0, HEAD_VOCABULARY, (HEAD_ANSWERS,))
+
+    def head(states: torch.Tensor) -> torch.Tensor:
+        return F.linear(states, weight)
+
+    def full() -> None:
+        logits = head(hidden).float()
+        F.cross_entropy(logits.flatten(0, 1), next_ids.flatten(), ignore_index=-100, reduction="sum").backward()
+
+    def ours() -> None:
+        chunked_lm_loss_sum(hidden, next_ids, head, chunk_tokens=64).backward()
+
+    hidden.grad = torch.zeros_like(hidden)
+    head(hidden[:, :2].detach())  # the kernels' own buffers
+    return peak_rise_kib(full if side == "full" else ours)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="the last line is one JSON object (always on)")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--size", choices=sorted(SIZES), default="full")
+    parser.add_argument("--no-trl", action="store_true", help="leave out SFTTrainer, which takes the longest")
+    arguments = parser.parse_args()
+    import torch
+
+    torch.set_num_threads(1)
+    figures: dict[str, Any] = {}
+    targets = []
+    for case in CASES:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            write_data(folder, case)
+            session = open_stage(case, save_start(arguments.size, folder), folder)
+            system = session.system
+            theirs, key_map = twin(system)
+            ours, encoding_s = our_step(session)
+            freeze_like(theirs, system.model, key_map)
+            peer = peer_step(theirs.train(), peer_batches(system, case, folder))
+            losses = (ours(), peer())
+            difference = gradient_difference(system.model, theirs, key_map)
+            measures = {
+                "ours": lambda step=ours: call_cpu_seconds(step),
+                "transformers": lambda step=peer: call_cpu_seconds(step),
+            }
+            seconds = interleave(measures, arguments.runs, warmup=0)  # the comparison above was the warm-up
+            if not arguments.no_trl:
+                seconds["sft_trainer"] = sft_seconds(theirs, system, case, folder, arguments.runs)
+        figures[case.name] = {
+            "cpu_s": {key: round(value, 3) for key, value in seconds.items()},
+            "encoding_once_cpu_s": round(encoding_s, 3),
+            "loss": losses,
+            "gradient_difference": difference,
+            "samples": case.pictures * case.questions,
+        }
+        wanted = MIN_ALIGN if case.name == "align" else MIN_INSTRUCT
+        for side in list(seconds)[1:]:
+            ratio = seconds[side] / seconds["ours"]
+            targets.append(target(f"{case.name} samples per CPU second over {side}", ratio, wanted, False))
+        targets.append(target(f"{case.name} gradient difference", difference, MAX_DIFFERENCE, True))
+        loss_difference = abs(losses[0] - losses[1]) / abs(losses[1])
+        targets.append(target(f"{case.name} loss difference", loss_difference, MAX_DIFFERENCE, True))
+    memory = interleave({side: lambda s=side: head_memory_kib(s) for side in ("full", "ours")}, 3, warmup=0)
+    figures["head_memory_kib"] = memory
+    targets.append(target("head and loss memory below full logits", memory["full"] / memory["ours"], MIN_MEMORY, False))
+    finish(
+        {
+            "benchmark": "training",
+            "figures": figures,
+            "ratios": {item["name"]: item["figure"] for item in targets},
+            "sizes": {"runs": arguments.runs, "size": arguments.size, **SIZES[arguments.size]},
+            "versions": versions("geoprose", "torch", "transformers", "trl"),
+            "targets": targets,
+        }
+    )
+
+
+if __name__ == "__main__":
+    main()
