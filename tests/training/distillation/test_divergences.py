@@ -59,7 +59,9 @@ def test_zero_for_equal_and_positive_otherwise(seed: int, beta: float) -> None:
 def test_the_ends_of_the_interpolation_are_the_two_divergences() -> None:
     student, teacher = _pair(1)
     tiny = 1e-6
-    torch.testing.assert_close(jensen_shannon(student, teacher, tiny) / tiny, forward_kl(student, teacher), rtol=1e-4, atol=0)
+    torch.testing.assert_close(
+        jensen_shannon(student, teacher, tiny) / tiny, forward_kl(student, teacher), rtol=1e-4, atol=0
+    )
     torch.testing.assert_close(
         jensen_shannon(student, teacher, 1 - tiny) / tiny, reverse_kl(student, teacher), rtol=1e-4, atol=0
     )

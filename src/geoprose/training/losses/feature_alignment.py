@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from geoprose.core.errors import ConfigError
 from geoprose.training.distillation.alignment import (
     layer_pairs,
     masked_mean,
@@ -69,6 +70,7 @@ class FeatureAlignmentLoss(TeacherLoss):
     def __init__(self, spec: Any, context: LossContext) -> None:
         super().__init__(spec, context)
         student, teacher = context.system.model, self.teacher.model
+        self._check_grids(student, teacher)
         configs = [model.config.get_text_config() for model in (student, teacher)]
         self.pairs = layer_pairs(configs[0].num_hidden_layers, configs[1].num_hidden_layers, spec.num_layers)
         generator = torch.Generator().manual_seed(context.seed)
@@ -76,6 +78,17 @@ class FeatureAlignmentLoss(TeacherLoss):
             weight = torch.empty(configs[1].hidden_size, configs[0].hidden_size)
             nn.init.orthogonal_(weight, generator=generator)
             self.parameters[f"map_{layer}"] = nn.Parameter(weight)
+
+    def _check_grids(self, student: Any, teacher: Any) -> None:
+        """Refuse to resample visual tokens that are no plain grid; 25 tokens of a compass would pass for 5 x 5."""
+        differ = student.model.num_visual_tokens != teacher.model.num_visual_tokens
+        has_own_layout = any(hasattr(model.model.connector, "token_cover") for model in (student, teacher))
+        if differ and has_own_layout and (self.spec.visual_weight or self.spec.relation_weight):
+            raise ConfigError(
+                f"Student and teacher have {student.model.num_visual_tokens} and {teacher.model.num_visual_tokens} visual "
+                "tokens, and a connector lays them out in another way than a grid, so feature_alignment cannot resample "
+                "them. Set its visual_weight and relation_weight to 0, or give both the same connector."
+            )
 
     def weight_at(self, progress: float) -> float:
         """Return the weight, which follows a half cosine from ``weight`` to ``final_weight``."""
