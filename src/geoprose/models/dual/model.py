@@ -39,6 +39,12 @@ def _part(config: dict[str, Any] | None) -> tuple[str, dict[str, Any]]:
     return str(config["type"]), {key: value for key, value in config.items() if key != "type"}
 
 
+def _in_dtype_of(projection: nn.Module, pooled: Tensor) -> Tensor:
+    """Cast what a frozen tower of lower precision says to the dtype of the projection behind it."""
+    parameter = next(projection.parameters(), None)
+    return pooled if parameter is None else pooled.to(parameter.dtype)
+
+
 class GeoproseDualEncoder(PreTrainedModel):  # type: ignore[misc]  # transformers is untyped
     """Pictures and texts to one space; similarity is ``exp(t) * <x, y> + b`` of unit vectors.
 
@@ -112,11 +118,16 @@ class GeoproseDualEncoder(PreTrainedModel):  # type: ignore[misc]  # transformer
 
     def embed_images(self, pixel_values: Tensor) -> Tensor:
         """Return unit vectors (N, D) of pictures (N, C, H, W)."""
-        return F.normalize(self.vision_projection(self.vision(pixel_values)), dim=-1)
+        return self.project_pictures(self.vision(pixel_values))
+
+    def project_pictures(self, pooled_NE: Tensor) -> Tensor:
+        """Return unit vectors (N, D) of what the vision tower makes of pictures (N, E)."""
+        return F.normalize(self.vision_projection(_in_dtype_of(self.vision_projection, pooled_NE)), dim=-1)
 
     def embed_texts(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """Return unit vectors (B, D) of texts (B, T)."""
-        return F.normalize(self.text_projection(self.text(input_ids, attention_mask)), dim=-1)
+        pooled_BE = self.text(input_ids, attention_mask)
+        return F.normalize(self.text_projection(_in_dtype_of(self.text_projection, pooled_BE)), dim=-1)
 
     def similarity(self, image_embeds_ND: Tensor, text_embeds_BD: Tensor) -> Tensor:
         """Return ``exp(t) * <x, y> + b`` (N, B) of unit vectors; the scale is cut off at ``logits.max_scale``."""

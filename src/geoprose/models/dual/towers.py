@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedConfig
 
+    from geoprose.layout.visual import VisualLayout
+    from geoprose.models.inputs import VisualInputs
+
 Pooling = Literal["native", "first", "mean"]
 """``native``: what the model was published with; ``first``: the first token; ``mean``: all tokens that are content."""
 
@@ -85,6 +88,23 @@ class VisionTower(Tower):
         """
         outputs = self.model(pixel_values_NCHW.to(self.model.dtype), output_hidden_states=True)
         return [self._map(outputs.hidden_states[layer]) for layer in layers], self._pooled(outputs)
+
+    def encode(self, inputs: VisualInputs) -> Tensor:
+        """Return what a feature cache keeps, (N, 1, E): the pooled vectors, as one patch a picture."""
+        return self(inputs.pixel_values).unsqueeze(1)  # type: ignore[no-any-return]
+
+    @property
+    def hidden_size(self) -> int:
+        """E, as encoders of composites name it."""
+        return self.width
+
+    def num_patches(self) -> int:
+        """Return the vectors of a picture."""
+        return 1
+
+    def num_feature_rows(self, layout: VisualLayout) -> int:
+        """Return the rows of the features that a picture takes."""
+        return layout.num_tiles
 
     def normed(self, hidden: Tensor) -> Tensor:
         """Pass hidden states (..., E) through the norm behind the last block."""

@@ -94,3 +94,6 @@ class ImagebindInfonceSpec(PairLossSpec):
     def label(self) -> str:
         """Name in logs and checkpoints."""
         return f"{self.type}_{self.modality}"
+
+
+ContrastiveLossSpec = ClipLossSpec | SiglipLossSpec | ItcLossSpec | ItmLossSpec | ItgLossSpec

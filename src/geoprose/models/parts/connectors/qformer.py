@@ -173,6 +173,33 @@ class QFormerConnector(Connector):
         hidden: Tensor = outputs.last_hidden_state
         return hidden
 
+    def read_both(self, features_NPE: Tensor, ids_NT: Tensor, sight_NSS: Tensor) -> Tensor:
+        """Return queries and words after the last layer (N, Q + T, H), each seeing what ``sight_NSS`` lets it see.
+
+        Args:
+            features_NPE: Patch features, which only the queries read.
+            ids_NT: Words.
+            sight_NSS: True where a row may attend to a column, queries first (N, Q + T, Q + T).
+
+        Raises:
+            ProcessingError: If this connector has no words.
+        """
+        if self.words is None:
+            raise ProcessingError("This Q-Former has no words; set connector.condition to true.")
+        queries_NQH = self.query_tokens.expand(len(features_NPE), -1, -1)
+        both_NSH = torch.cat([queries_NQH, self.words(ids_NT).to(queries_NQH.dtype)], dim=1)
+        # Contract: a mask of four axes is taken as it is, added to the scores.
+        mask = torch.zeros(sight_NSS.shape, dtype=both_NSH.dtype, device=both_NSH.device)
+        mask = mask.masked_fill(~sight_NSS, torch.finfo(both_NSH.dtype).min).unsqueeze(1)
+        outputs = self.body(
+            query_embeds=both_NSH,
+            query_length=queries_NQH.shape[1],
+            attention_mask=mask,
+            encoder_hidden_states=features_NPE,
+        )
+        hidden: Tensor = outputs.last_hidden_state
+        return hidden
+
     def _read(self, ids: Tensor | None, mask: Tensor | None, num_tiles: int) -> tuple[Tensor, Tensor]:
         """Return the words (N, T, H) and the mask of queries and words (N, Q + T)."""
         assert self.words is not None
