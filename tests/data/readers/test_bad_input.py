@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,12 +11,11 @@ from geoprose.core.errors import DataError
 from geoprose.data.readers.registry import build_reader
 from tests.data.readers.test_registry import MINIATURES
 from tests.fixtures import layouts
+from tests.fixtures.damaged_json import GONE, damaged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-GONE = object()
 FEW: tuple[Any, ...] = (GONE, [])
 MANY: tuple[Any, ...] = (None, 5, -1.5, "x", "", {}, True)
 READER_OF = {"nwpu": "karpathy", "geochat": "geochat_bench"}
@@ -39,37 +36,6 @@ CASES = {
 }
 
 
-def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield the path of every value, of lists the first two entries only."""
-    if path:
-        yield path
-    children = value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
-    for key, child in children:
-        yield from _places(child, (*path, key))
-
-
-def _changed(value: Any, path: tuple[Any, ...], other: Any) -> Any:
-    result = copy.deepcopy(value)
-    node = result
-    for key in path[:-1]:
-        node = node[key]
-    if other is GONE:
-        del node[path[-1]]
-    else:
-        node[path[-1]] = other
-    return result
-
-
-def _variants(path: Path, others: tuple[Any, ...]) -> Iterator[str]:
-    is_lines = path.suffix == ".jsonl"
-    text = path.read_text()
-    document = [json.loads(line) for line in text.splitlines()] if is_lines else json.loads(text)
-    for place in _places(document):
-        for other in others:
-            changed = _changed(document, place, other)
-            yield "\n".join(map(json.dumps, changed)) if is_lines else json.dumps(changed)
-
-
 @pytest.mark.parametrize("others", [FEW, pytest.param(MANY, marks=pytest.mark.slow)], ids=["few", "many"])
 @pytest.mark.parametrize("name", CASES)
 def test_no_value_makes_a_reader_crash(name: str, others: tuple[Any, ...], tmp_path: Path) -> None:
@@ -78,7 +44,7 @@ def test_no_value_makes_a_reader_crash(name: str, others: tuple[Any, ...], tmp_p
     files = [path for path in root.rglob("*.json*") if path.stat().st_size < 4000]
     for path in files:
         before = path.read_text()
-        for variant in _variants(path, others):
+        for variant in damaged(path, others):
             path.write_text(variant)
             with contextlib.suppress(DataError):  # anything else is a crash
                 list(build_reader(READER_OF.get(name.split()[0], name.split()[0]), options).read(root, split))

@@ -22,6 +22,7 @@ from tests.fixtures.prediction_files import (
     rsvqa_records,
     write_lines,
 )
+from tests.fixtures.rsvqa_published import PUBLISHED_ROWS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,16 +60,7 @@ class TestPublishedDefinitions:
         assert low < result["overall"]["score"] < high
 
     @pytest.mark.parametrize(
-        ("presence", "comparison", "rural_urban", "published"),
-        [
-            (55.16, 55.22, 39.00, 54.96),
-            (55.46, 68.20, 59.00, 62.77),
-            (38.57, 67.59, 61.00, 55.35),
-            (90.86, 90.25, 94.00, 90.59),
-            (91.20, 91.75, 97.00, 91.60),
-            (91.91, 92.88, 95.00, 92.50),
-        ],
-        ids=["MiniGPTv2", "LLaVA-1.5", "Qwen-VL", "GeoChat-7B", "GeoChat-13B", "distilled-7B"],
+        ("presence", "comparison", "rural_urban", "published"), PUBLISHED_ROWS.values(), ids=PUBLISHED_ROWS
     )
     def test_the_six_rows_of_brief_004_are_means_over_questions(
         self, presence: float, comparison: float, rural_urban: float, published: float, tmp_path: Path

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,9 +11,9 @@ from geoprose.core.errors import DataError
 from geoprose.data.readers.registry import READERS, build_reader
 from geoprose.data.records import sample_from_dict, sample_to_dict
 from tests.data.readers.general.miniatures import CASES
+from tests.fixtures.damaged_json import damaged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from geoprose.core.types import Sample
@@ -76,37 +74,14 @@ def test_a_split_that_is_not_there_is_refused(name: str, tmp_path: Path) -> None
         list(build_reader(reader, options).read(make(tmp_path), "no_such_split"))
 
 
-def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield the path of every value, of lists the first two entries only."""
-    if path:
-        yield path
-    children = value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
-    for key, child in children:
-        yield from _places(child, (*path, key))
-
-
-def _changed(value: Any, path: tuple[Any, ...], other: Any) -> Any:
-    result = copy.deepcopy(value)
-    node = result
-    for key in path[:-1]:
-        node = node[key]
-    node[path[-1]] = other
-    return result
-
-
 @pytest.mark.parametrize("others", [FEW, pytest.param(MANY, marks=pytest.mark.slow)], ids=["few", "many"])
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case[0] not in ("hub", "vlmevalkit")])
 def test_no_value_of_a_json_file_makes_a_reader_crash(name: str, others: tuple[Any, ...], tmp_path: Path) -> None:
     root = CASES[name][1](tmp_path)
     for path in [*root.rglob("*.json"), *root.rglob("*.jsonl")]:
         before = path.read_text()
-        lines = before.splitlines()
-        is_lines = len(lines) > 1 and lines[0].startswith("{") and lines[0].endswith("}")
-        document = [json.loads(line) for line in lines] if is_lines else json.loads(before)
-        for place in _places(document):
-            for other in others:
-                changed = _changed(document, place, other)
-                path.write_text("\n".join(map(json.dumps, changed)) if is_lines else json.dumps(changed))
-                with contextlib.suppress(DataError):  # anything else is a crash
-                    _read(name, root)
+        for text in damaged(path, others):
+            path.write_text(text)
+            with contextlib.suppress(DataError):  # anything else is a crash
+                _read(name, root)
         path.write_text(before)

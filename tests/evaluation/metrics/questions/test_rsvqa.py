@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from geoprose.evaluation.metrics.questions.rsvqa import bucket_answer, bucket_of, published_means
 from tests.evaluation.metrics.items import item, judge, score
+from tests.fixtures.rsvqa_published import PUBLISHED_ROWS
 
 LR = {"presence": (2955, 92.59), "comp": (4002, 92.75), "rural_urban": (100, 94.00), "count": (2947, 27.69)}
 
@@ -57,17 +58,7 @@ def test_the_same_answers_are_three_published_accuracies() -> None:
     assert means["aa"] == pytest.approx((0.9259 + 0.9275 + 0.94 + 0.2769) / 4)
 
 
-@pytest.mark.parametrize(
-    ("presence", "comparison", "rural", "published"),
-    [
-        (55.16, 55.22, 39.00, 54.96),
-        (55.46, 68.20, 59.00, 62.77),
-        (38.57, 67.59, 61.00, 55.35),
-        (90.86, 90.25, 94.00, 90.59),
-        (91.20, 91.75, 97.00, 91.60),
-        (91.91, 92.88, 95.00, 92.50),
-    ],
-)
+@pytest.mark.parametrize(("presence", "comparison", "rural", "published"), PUBLISHED_ROWS.values(), ids=PUBLISHED_ROWS)
 def test_published_rows_are_the_micro_mean(presence: float, comparison: float, rural: float, published: float) -> None:
     rows = {"presence": (2955, presence), "comparison": (4002, comparison), "rural/urban": (100, rural)}
     means = published_means(rows)
