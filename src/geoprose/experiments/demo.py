@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -94,15 +93,9 @@ def _fetch_assets() -> None:
 
 
 def _world(world_dir: Path) -> Path:
-    from geoprose.data.world.build import DEFAULT_SETTINGS, build_world
+    from geoprose.experiments.world import packaged_world
 
-    card_path = world_dir / "card.json"
-    if card_path.is_file():
-        card = json.loads(card_path.read_text(encoding="utf-8"))
-        if card.get("settings_sha256") == DEFAULT_SETTINGS.content_hash():
-            return world_dir
-    build_world(world_dir)
-    return world_dir
+    return packaged_world(world_dir)
 
 
 def _train(recipe: str, run_dir: Path, world_dir: Path) -> Path:
