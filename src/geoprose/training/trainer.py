@@ -64,6 +64,7 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
         self.should_stop: Callable[[], bool] = lambda: False
         self._num_items: list[float] = []
         self._step_parts: list[float] = []
+        self._step_figures: dict[str, float] = {}
         self._step_loss = 0.0
         self._grad_norm = self._rate = math.nan
         self._clock = (time.monotonic(), 0)
@@ -120,7 +121,7 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
         tokens = sum(_num_tokens(batch) for batch in batch_samples)
         *self._num_items, tokens_of_all = distributed.sum_over_ranks([*items, tokens])
         self.meter.tokens += round(tokens_of_all)
-        self._step_loss, self._step_parts = 0.0, [0.0] * len(self.losses)
+        self._step_loss, self._step_parts, self._step_figures = 0.0, [0.0] * len(self.losses), {}
         return 1
 
     def _fill(self, batch: dict[str, Any]) -> None:
@@ -140,6 +141,9 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
             part = sums[place] / max(num_items, 1e-9)
             total = total + loss.weight_at(progress) * part
             self._step_parts[place] += float(part.detach())
+            for key, value in loss.figures.items():
+                name = f"{loss.spec.label}/{key}"
+                self._step_figures[name] = self._step_figures.get(name, 0.0) + float(value) / max(num_items, 1e-9)
         assert isinstance(total, Tensor)
         self._step_loss += float(total.detach())
         return total * distributed.world_size()  # data-parallel training takes the mean over processes
@@ -149,7 +153,7 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
         return 0
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
-        """Guard the step: called once before each optimiser step, after clipping; all processes see the same numbers."""
+        """Guard the step: called once before each optimiser step, after clipping; all see the same numbers."""
         gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients) if grad_norm is None else torch.as_tensor(grad_norm)
         norm = sharding.whole(norm)
@@ -183,8 +187,9 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
         if self.meter.bad_steps == 0:
             self.meter.loss += self._step_loss
             self.meter.steps += 1
-            for loss, value in zip(self.losses, self._step_parts, strict=True):
-                name = str(loss.spec.label)
+            figures = distributed.sum_over_ranks(list(self._step_figures.values()))
+            names = [*(str(loss.spec.label) for loss in self.losses), *self._step_figures]
+            for name, value in zip(names, [*self._step_parts, *figures], strict=True):
                 self.meter.parts[name] = self.meter.parts.get(name, 0.0) + value
         step = self.state.global_step
         self.on_step(step)

@@ -20,6 +20,8 @@ FEEDS: Registry[type[Feed]] = Registry(
     slot="feed",
     table={
         "conversation": "geoprose.training.feeds.conversation:ConversationFeed",
+        "preference": "geoprose.training.feeds.preference:PreferenceFeed",
+        "pairs": "geoprose.training.feeds.pairs:PairFeed",
     },
 )
 

@@ -16,6 +16,18 @@ LOSSES: Registry[type[StageLoss]] = Registry(
     slot="loss",
     table={
         "lm": "geoprose.training.losses.lm:LmLoss",
+        "clip": "geoprose.training.losses.contrastive:ClipLoss",
+        "itc": "geoprose.training.losses.qformer:ItcLoss",
+        "itg": "geoprose.training.losses.qformer:ItgLoss",
+        "itm": "geoprose.training.losses.qformer:ItmLoss",
+        "siglip": "geoprose.training.losses.contrastive:SiglipLoss",
+        "kd_offline": "geoprose.training.losses.kd_offline:KdOfflineLoss",
+        "gkd": "geoprose.training.losses.gkd:GkdLoss",
+        "feature_alignment": "geoprose.training.losses.feature_alignment:FeatureAlignmentLoss",
         "lexical_alignment": "geoprose.training.losses.lexical_alignment:LexicalAlignmentLoss",
+        "dpo": "geoprose.training.losses.dpo:DpoLoss",
+        "mpo": "geoprose.training.losses.mpo:MpoLoss",
+        "kto": "geoprose.training.losses.kto:KtoLoss",
+        "reward_pairs": "geoprose.training.losses.reward_pairs:RewardPairsLoss",
     },
 )

@@ -53,6 +53,9 @@ class StageLoss(ABC):
     feed: ClassVar[str] = "conversation"
     """Name of the feed that makes its batches; all losses of a stage must agree."""
 
+    kinds: ClassVar[tuple[str, ...]] = ("composite", "encoder_decoder")
+    """Kinds of system that it trains."""
+
     parameters: dict[str, nn.Parameter]
     """What the loss itself learns; trained and checkpointed with the stage, then thrown away."""
 
@@ -65,11 +68,15 @@ class StageLoss(ABC):
     fills: bool = False
     """Whether ``fill`` adds something to a batch before its items are counted."""
 
+    figures: dict[str, Any]
+    """What else the log shows: sums over the items of the last ``loss_sum``, such as how often a pair is ranked right."""
+
     def __init__(self, spec: Any, context: LossContext) -> None:
         self.spec = spec
         self.context = context
         self.weight = float(spec.weight)
         self.parameters: dict[str, nn.Parameter] = {}
+        self.figures: dict[str, Any] = {}
 
     def weight_at(self, progress: float) -> float:
         """Return the weight at ``progress`` (0 at the first step, towards 1 at the last)."""
@@ -94,6 +101,9 @@ class StageLoss(ABC):
         Called for all micro-batches of an optimiser step before the first is trained on. ``batch["number"]`` is the
         number of the micro-batch; randomness must depend on it and on ``context.seed`` only.
         """
+
+    def end(self) -> None:  # noqa: B027 - most losses leave nothing behind
+        """Write into ``context.folder`` what must outlive the stage; called after its last step, before it is done."""
 
     @abstractmethod
     def num_items(self, batch: Batch) -> float:

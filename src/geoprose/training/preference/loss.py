@@ -45,7 +45,6 @@ class PreferenceLoss(StageLoss):
     def __init__(self, spec: Any, context: LossContext) -> None:
         super().__init__(spec, context)
         self._reference: ReferenceLogProbs | None = None
-        self.figures: dict[str, Tensor] = {}
 
     def begin(self, model: Any, batches: Any) -> None:
         """Compute the reference's log-probabilities of all answers, or read them back."""

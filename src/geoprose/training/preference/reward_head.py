@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import torch
@@ -67,6 +68,13 @@ class RewardHead(nn.Module):
         head = cls(len(tensors["weight"]))
         head.weight.data = tensors["weight"]
         return head
+
+
+def copy_reward_head(out_dir: Path, system_dir: Path) -> None:
+    """Put the head that the last stage with one trained beside the system; a run without one is left as it is."""
+    found = sorted(out_dir.glob(f"stages/*/{REWARD_FOLDER}/{REWARD_FILE}"))
+    if found:
+        shutil.copyfile(found[-1], system_dir / REWARD_FILE)
 
 
 def reward_of(hidden_BTD: Tensor, answer_of_BT: Tensor, num_answers: int, weight_D: Tensor) -> Tensor:
