@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from geoprose.answers.iou import iou_table
 from geoprose.core.errors import ConfigError, TaskError
 from geoprose.evaluation.metrics.base import Item
 from geoprose.evaluation.metrics.boxes.boxes import problem_table, read_pair, to_outline
-from geoprose.evaluation.metrics.boxes.iou import iou_table
 
 SIZE = (200, 100)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from geoprose.answers.codecs import get_codec, read_boxes
+from geoprose.answers.iou import Flat, Outline, outline_of
 from geoprose.core.errors import ConfigError, TaskError
-from geoprose.evaluation.metrics.boxes.iou import Flat, Outline, outline_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

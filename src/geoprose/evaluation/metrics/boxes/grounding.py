@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from geoprose.answers.codecs import get_codec
+from geoprose.answers.iou import IouKind, iou_table, union_iou
 from geoprose.core.errors import ConfigError
 from geoprose.evaluation.metrics.base import Item, Judged, Judgement
 from geoprose.evaluation.metrics.boxes.boxes import BoxPair, problem_table, read_pair
-from geoprose.evaluation.metrics.boxes.iou import IouKind, iou_table, union_iou
 from geoprose.evaluation.metrics.boxes.matching import Rule, check_rule, credit, matching_of, mean_iou
 from geoprose.evaluation.metrics.grouped import group_means, means_table
 from geoprose.evaluation.metrics.unavailable import no_score

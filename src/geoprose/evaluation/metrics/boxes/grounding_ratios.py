@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, get_args
 
+from geoprose.answers.iou import IouKind, area, iou_table, overlap_tables
 from geoprose.core.errors import ConfigError
 from geoprose.evaluation.metrics.base import Item, Judged, Judgement
 from geoprose.evaluation.metrics.boxes.boxes import BoxPair, problem_table, read_pair
-from geoprose.evaluation.metrics.boxes.iou import IouKind, area, iou_table, overlap_tables
 from geoprose.evaluation.metrics.boxes.matching import credit, match_table
 from geoprose.evaluation.metrics.ratio import ratio_scores
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from geoprose.answers.iou import iou_table, outline_of
 from geoprose.core.errors import ConfigError
-from geoprose.evaluation.metrics.boxes.iou import iou_table, outline_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from geoprose.answers.codecs import get_codec, read_boxes
 from geoprose.answers.frames import make_frame
 from geoprose.answers.grammar import NUMBER
+from geoprose.answers.iou import corners_of, outline_of
 from geoprose.core.errors import DataError, TaskError
-from geoprose.evaluation.metrics.boxes.iou import corners_of, outline_of
 from geoprose.evaluation.metrics.masks.masks import (
     MASK_SUFFIXES,
     MAX_PIXELS,

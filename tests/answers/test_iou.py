@@ -9,9 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geoprose.core.errors import ConfigError
-from geoprose.core.types import Box
-from geoprose.evaluation.metrics.boxes.iou import (
+from geoprose.answers.iou import (
     IouKind,
     Outline,
     area,
@@ -22,6 +20,8 @@ from geoprose.evaluation.metrics.boxes.iou import (
     polygons,
     union_iou,
 )
+from geoprose.core.errors import ConfigError
+from geoprose.core.types import Box
 
 SIDES = st.floats(0.5, 300, allow_nan=False)
 PLACES = st.floats(-100, 400, allow_nan=False)
