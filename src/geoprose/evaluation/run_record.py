@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from geoprose.evaluation.resume import Shard
     from geoprose.evaluation.run_options import EvaluateOptions
     from geoprose.evaluation.run_samples import SampleSet
+    from geoprose.evaluation.tasks import TaskSpec
     from geoprose.systems.build import System
 
 
@@ -85,6 +86,12 @@ def make_plan(
     }
 
 
+def _decoding(task: TaskSpec) -> dict[str, Any]:
+    num_beams = task.answering_options.get("num_beams", 1)
+    strategy = {"strategy": "greedy"} if num_beams == 1 else {"strategy": "beam search", "num_beams": num_beams}
+    return {**strategy, "dtype": "float32", "max_new_tokens": task.max_new_tokens}
+
+
 def run_record(loaded: LoadedSystem, exam: Exam, options: EvaluateOptions) -> dict[str, Any]:
     """Return everything that scoring and the report need to know about how the predictions were made."""
     from geoprose.evaluation.supervision import describe_supervision
@@ -95,7 +102,7 @@ def run_record(loaded: LoadedSystem, exam: Exam, options: EvaluateOptions) -> di
         "data_dir": str(exam.data_dir.resolve()),
         "system": _system_facts(loaded)
         | {"supervision": list(options.supervision) or describe_supervision(Path(loaded.name))},
-        "decoding": {"strategy": "greedy", "dtype": "float32", "max_new_tokens": exam.task.max_new_tokens},
+        "decoding": _decoding(exam.task),
         "batch_size": options.batch_size,
         "limit": options.limit,
         "seeds": {"shuffle": 0, "bootstrap": 0, "baselines": 0, "shots": exam.task.prompt.shot_seed},

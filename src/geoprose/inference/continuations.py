@@ -62,7 +62,7 @@ class Continuations(ABC):
 
     @abstractmethod
     def keep(self, rows_B: Tensor) -> None:
-        """Drop all rows but these, ascending."""
+        """Go on with these rows, repeats allowed; rows behind one prefix stay in one run, prefixes ascending."""
 
 
 def run_prefixes(system: System, features: FeatureCache, groups: Sequence[Group]) -> Prefixes:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from geoprose.core.errors import InputError
+from geoprose.inference.beams import BeamOptions, beam_search
 from geoprose.inference.features import open_picture
 from geoprose.inference.shared_prefix import Prompt, image_tokens, messages_of
 from geoprose.inference.sharing import Sharing, Work, plan
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from geoprose.core.types import Message
+    from geoprose.inference.continuations import Continuations
     from geoprose.inference.features import FeatureCache
     from geoprose.systems.build import System
 
@@ -57,8 +59,9 @@ def answer_batch(  # noqa: PLR0913, PLR0917 - what all callers give, and how to 
     on_progress: Progress | None = None,
     features: FeatureCache | None = None,
     sharing: Sharing = "auto",
+    num_beams: int = 1,
 ) -> list[str]:
-    """Answer ``requests`` greedily, in the order given.
+    """Answer ``requests`` greedily, or by beam search, in the order given.
 
     Args:
         system: Model and processor.
@@ -68,6 +71,7 @@ def answer_batch(  # noqa: PLR0913, PLR0917 - what all callers give, and how to 
         on_progress: Called with (answered, total) after each batch.
         features: Cache of this system's encoder outputs, shared between calls or blind; a new one by default.
         sharing: How questions share the beginning of their prompts; changes time and memory, not answers.
+        num_beams: Unfinished answers of a question that go on side by side; 1 is greedy.
 
     Returns:
         The generated texts without special tokens, stripped.
@@ -76,18 +80,20 @@ def answer_batch(  # noqa: PLR0913, PLR0917 - what all callers give, and how to 
         InputError: If a limit is not positive, or a request marks more pictures than it has.
         ConfigError: If the system cannot share in the way that ``sharing`` names.
     """
-    if max_new_tokens < 1 or batch_size < 1:
-        raise InputError(f"max_new_tokens ({max_new_tokens}) and batch_size ({batch_size}) must be at least 1.")
+    if min(max_new_tokens, batch_size, num_beams) < 1:
+        limits = f"max_new_tokens ({max_new_tokens}), batch_size ({batch_size}) and num_beams ({num_beams})"
+        raise InputError(f"{limits} must be at least 1.")
+    beams = BeamOptions(num_beams, max_new_tokens)
     chosen = plan(system, sharing, batch_size, features)
     was_training = system.model.training
     system.model.eval()
     answers = [""] * len(requests)
     done = 0
     if chosen is None:
-        answered_parts = answer_one_by_one(system, requests, max_new_tokens, batch_size)
+        answered_parts = answer_one_by_one(system, requests, beams, batch_size)
     else:
         work = chosen.work(system, encode_prompts(system, requests))
-        answered_parts = (_decoded(system, piece, max_new_tokens) for piece in work)
+        answered_parts = (_decoded(system, piece, beams) for piece in work)
     for answered in answered_parts:
         for index, text in answered.items():
             answers[index] = text
@@ -111,24 +117,37 @@ def encode_prompts(system: System, requests: Sequence[Request]) -> list[Prompt]:
 
 
 def answer_one_by_one(
-    system: System, requests: Sequence[Request], max_new_tokens: int, batch_size: int
+    system: System, requests: Sequence[Request], beams: BeamOptions, batch_size: int
 ) -> Iterator[dict[int, str]]:
     """Answer through ``generate``, every prompt whole; yields the answers of each batch by the place of the request."""
     for start in range(0, len(requests), batch_size):
         batch = requests[start : start + batch_size]
         rows = [([open_picture(image) for image in request.images], messages_of(system, request)) for request in batch]
         inputs = prepare_batch(system, rows)
-        ids_BT = system.model.generate(**inputs, do_sample=False, max_new_tokens=max_new_tokens)
+        ids_BT = system.model.generate(**inputs, do_sample=False, num_beams=beams.num_beams, max_new_tokens=beams.limit)
         behind = 1 if system.model.config.is_encoder_decoder else inputs["input_ids"].shape[1]
         yield {start + place: _decode(system, ids) for place, ids in enumerate(ids_BT[:, behind:].tolist())}
 
 
-def _decoded(system: System, work: Work, limit: int) -> dict[int, str]:
-    """Extend every row greedily until its end token; finished rows leave the batch."""
+def _decoded(system: System, work: Work, beams: BeamOptions) -> dict[int, str]:
+    """Return the answers of a piece of work."""
     stop_ids, banned = _stop_ids(system), _banned_ids(system)
-    active = list(work.rows)
     continuations = work.begin()
-    logits_BK = continuations.feed([row.prompt_ids for row in active])
+    logits_BK = continuations.feed([row.prompt_ids for row in work.rows])
+    if beams.num_beams == 1:
+        _extend_greedily(work, continuations, logits_BK, (stop_ids, banned, beams.limit))
+    else:
+        for row, ids in zip(work.rows, beam_search(continuations, logits_BK, stop_ids, banned, beams), strict=True):
+            row.answer_ids.extend(ids)
+    return {row.index: _decode(system, row.answer_ids) for row in work.rows}
+
+
+def _extend_greedily(
+    work: Work, continuations: Continuations, logits_BK: Tensor, ends: tuple[set[int], Tensor, int]
+) -> None:
+    """Extend every row by its likeliest token until its end token; finished rows leave the batch."""
+    stop_ids, banned, limit = ends
+    active = list(work.rows)
     for step in range(1, limit + 1):
         keep = []
         for place, (row, token) in enumerate(zip(active, _greedy(logits_BK, banned).tolist(), strict=True)):
@@ -141,7 +160,6 @@ def _decoded(system: System, work: Work, limit: int) -> dict[int, str]:
             continuations.keep(torch.tensor(keep))
             active = [active[place] for place in keep]
         logits_BK = continuations.feed([row.answer_ids[-1:] for row in active])
-    return {row.index: _decode(system, row.answer_ids) for row in work.rows}
 
 
 def _banned_ids(system: System) -> Tensor:

@@ -1,4 +1,4 @@
-"""The system writes its answer, greedily."""
+"""The system writes its answer."""
 
 from __future__ import annotations
 
@@ -14,9 +14,16 @@ if TYPE_CHECKING:
 
 
 class Generate:
-    """Greedy decoding; the questions of one picture share its prefix."""
+    """Greedy decoding, or beam search; the questions of one picture share its prefix.
+
+    Args:
+        num_beams: Unfinished answers that go on side by side; 1 is greedy.
+    """
 
     is_setwise = False
+
+    def __init__(self, num_beams: int = 1) -> None:
+        self.num_beams = num_beams
 
     def check(self, system: System[Any]) -> None:
         """Refuse a system without a language model."""
@@ -36,5 +43,6 @@ class Generate:
             examinee.batch_size,
             on_progress,
             examinee.features,
+            num_beams=self.num_beams,
         )
         return [Reply(text) for text in texts]
