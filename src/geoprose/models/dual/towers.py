@@ -74,6 +74,8 @@ class VisionTower(Tower):
 
     final_norm: ClassVar[str]
     """Name of the norm behind the last block."""
+    position_table: ClassVar[str]
+    """Name of the learned positions: rows of the tokens in front, then of the patches in raster order."""
 
     def forward(self, pixel_values_NCHW: Tensor) -> Tensor:
         """Return (N, E)."""
@@ -151,6 +153,7 @@ class ClipVisionTower(VisionTower):
     model_type = "clip_vision_model"
     architecture = "CLIPVisionModel"
     final_norm = "post_layernorm"
+    position_table = "embeddings.position_embedding.weight"
     native_heads = ("post_layernorm",)
 
 
@@ -160,6 +163,7 @@ class SiglipVisionTower(VisionTower):
     model_type = "siglip_vision_model"
     architecture = "SiglipVisionModel"
     final_norm = "post_layernorm"
+    position_table = "embeddings.position_embedding.weight"
     num_prefix = 0
     native_heads = ("head",)
 
@@ -170,6 +174,7 @@ class VitTower(VisionTower):
     model_type = "vit"
     architecture = "ViTModel"
     final_norm = "layernorm"
+    position_table = "embeddings.position_embeddings"
     native_heads = ("pooler",)
 
 
@@ -179,6 +184,7 @@ class Dinov2Tower(VisionTower):
     model_type = "dinov2"
     architecture = "Dinov2Model"
     final_norm = "layernorm"
+    position_table = "embeddings.position_embeddings"
 
     def unused_parameter_names(self) -> list[str]:
         """Return the mask token, which only pretraining reads."""

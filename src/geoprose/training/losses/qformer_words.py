@@ -154,7 +154,14 @@ def _make(spec: QFormerLossSpec, system: Any) -> QFormerWords:
         extra = {name: value for name, value in qformer.named_parameters() if id(value) not in own}
     assert qformer.words is not None
     heads = ImageTextHeads(qformer.query_tokens.shape[-1], spec.shared_size)
-    return QFormerWords(qformer, heads, WordHead(qformer.words.word_embeddings), extra, tokenizer, spec.max_tokens)
+    table = qformer.words.word_embeddings
+    words = QFormerWords(qformer, heads, WordHead(table), extra, tokenizer, spec.max_tokens)
+    if words.start_id >= table.num_embeddings:
+        raise ConfigError(
+            f"The Q-Former of {system.spec.name} has {table.num_embeddings} words, none left for {START_TOKEN} behind "
+            f"the {len(tokenizer)} of its tokenizer. Set connector.vocab_size to {len(tokenizer) + 1}."
+        )
+    return words
 
 
 def with_words(connector: QFormerConnector, vocab_size: int) -> QFormerConnector:
