@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from geoprose.evaluation.metrics.labels.normalise import normalise_answer
+from geoprose.answers.normalise import normalise_answer
 from geoprose.evaluation.predictions import references_of
 
 if TYPE_CHECKING:

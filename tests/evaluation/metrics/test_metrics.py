@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from geoprose.answers.normalise import normalise_answer, split_list
 from geoprose.evaluation.metrics.base import Item
 from geoprose.evaluation.metrics.labels.exact import ExactMatch
 from geoprose.evaluation.metrics.labels.lists import ListF1, set_f1
-from geoprose.evaluation.metrics.labels.normalise import normalise_answer, split_list
 from geoprose.evaluation.metrics.registry import METRICS
 
 

@@ -130,7 +130,7 @@ class VisualReliance(Diagnostic):
 
 def changed_answers(bench: Bench, first: Measured, second: Measured) -> NDArray[np.float64]:
     """Return 1 per question whose answer differs, case, blanks and end marks apart, else 0."""
-    from geoprose.evaluation.metrics.labels.normalise import normalise_answer
+    from geoprose.answers.normalise import normalise_answer
 
     ids = [sample.id for sample in bench.samples]
     return np.array(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from geoprose.evaluation.metrics.labels.normalise import normalise_answer, split_list
+from geoprose.answers.normalise import normalise_answer, split_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from geoprose.evaluation.metrics.labels.normalise import normalise_answer
+from geoprose.answers.normalise import normalise_answer
 
 if TYPE_CHECKING:
     from geoprose.evaluation.metrics.base import Item

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from geoprose.answers.normalise import normalise_answer
 from geoprose.core.errors import ConfigError
 from geoprose.evaluation.metrics.base import Item
 from geoprose.evaluation.metrics.labels.classification import summarise_pairs
 from geoprose.evaluation.metrics.labels.exact import ExactMatch
-from geoprose.evaluation.metrics.labels.normalise import normalise_answer
 from geoprose.evaluation.metrics.labels.normalise_published import NORMALISERS, find_normaliser, normalise_vqa
 from geoprose.evaluation.metrics.labels.substring import longest_common_substring, token_recall, treebank_tokens
 from tests.evaluation.metrics.items import item, judge, score

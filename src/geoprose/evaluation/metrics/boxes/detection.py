@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from geoprose.answers.iou import IouKind, Outline, iou_table
+from geoprose.answers.normalise import normalise_answer
 from geoprose.evaluation.metrics.base import Item, Judged, Judgement
 from geoprose.evaluation.metrics.boxes.boxes import BoxPair, problem_table, read_pair
 from geoprose.evaluation.metrics.boxes.detection_ap import Interpolation, average_precision, precision_recall
 from geoprose.evaluation.metrics.boxes.detection_matching import MatchRule, Ranked, match_ranked
 from geoprose.evaluation.metrics.jackknife import MAX_BLOCKS, block_of, jackknife_scores
-from geoprose.evaluation.metrics.labels.normalise import normalise_answer
 from geoprose.evaluation.metrics.unavailable import SCORE
 
 if TYPE_CHECKING:

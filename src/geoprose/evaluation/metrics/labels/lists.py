@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Literal
 
+from geoprose.answers.normalise import normalise_answer, split_list
 from geoprose.evaluation.metrics.base import Item, Judged, Judgement
 from geoprose.evaluation.metrics.labels.classification import ClassScores
-from geoprose.evaluation.metrics.labels.normalise import normalise_answer, split_list
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

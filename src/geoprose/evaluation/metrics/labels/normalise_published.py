@@ -10,9 +10,9 @@ from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING
 
+from geoprose.answers.normalise import normalise_answer
 from geoprose.core.errors import ConfigError
 from geoprose.core.registry import unknown_name_message
-from geoprose.evaluation.metrics.labels.normalise import normalise_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

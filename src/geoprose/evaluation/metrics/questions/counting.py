@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING, Literal
 
+from geoprose.answers.counts import Numbers, read_count
 from geoprose.core.errors import ConfigError, TaskError
 from geoprose.evaluation.metrics.base import Item, Judged, Judgement
 from geoprose.evaluation.metrics.questions.rsvqa import BUCKET_EDGES, bucket_answer, bucket_of
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from geoprose.core.types import JsonValue
 
 Score = Literal["exact", "buckets", "absolute_error", "absolute_error_read"]
-Numbers = Literal["only", "first"]
 RANGE_EDGES = (2, 6, 12)
 """Upper ends of VHM's ranges (0, 2], (2, 6], (6, 12]; more than 12 is the last."""
 _BUCKETS = frozenset(bucket_of(number) for number in (0, *BUCKET_EDGES, BUCKET_EDGES[-1] + 1))
@@ -27,34 +26,6 @@ _NAMES: dict[Score, str] = {
     "absolute_error": "MAE",
     "absolute_error_read": "MAE of answers with a number",
 }
-_UNITS = (
-    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
-    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
-)
-_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_WORDS = {
-    **{word: value for value, word in enumerate(_UNITS)},
-    **{f"{ten}-{unit}": 10 * t + u for t, ten in enumerate(_TENS, 2) for u, unit in enumerate(_UNITS[:10]) if u},
-    **{ten: 10 * place for place, ten in enumerate(_TENS, 2)},
-}
-_NUMBER = re.compile(
-    r"(?<![\w.])(?P<digits>[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)(?!\w)|\b(?P<word>[a-z]+(?:-[a-z]+)?)\b"
-)
-_NOTHING = re.compile(r"^(?:there (?:is|are) )?(?:no|none|nothing)\b", re.IGNORECASE)
-
-
-def read_count(text: str, numbers: Numbers = "only") -> float | None:
-    """Return the count that a text states, in digits or words up to ninety-nine; None when it states none.
-
-    "No ships" and "none" are 0. A text with several different numbers states no count, unless the first is asked for;
-    neither does a negative number.
-    """
-    found = [value for match in _NUMBER.finditer(text.lower()) if (value := _value(match)) is not None]
-    if not found:
-        return 0.0 if _NOTHING.match(text.strip()) else None
-    if numbers == "only" and len(set(found)) > 1:
-        return None
-    return found[0] if found[0] >= 0 else None
 
 
 class Counting:
@@ -189,10 +160,3 @@ def _bucket(item: Item, count: float | None, true: float) -> Judgement:
 
 def _errors(count: float | None, true: float) -> dict[str, float]:
     return {"exact": float(count == true), "absolute_error": abs((count or 0.0) - true)}
-
-
-def _value(match: re.Match[str]) -> float | None:
-    if match["digits"] is not None:
-        return float(match["digits"].replace(",", ""))
-    word = match["word"]
-    return float(_WORDS[word]) if word in _WORDS else None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from geoprose.answers.normalise import normalise_answer
 from geoprose.evaluation.metrics.base import Item, Judged, Judgement
 from geoprose.evaluation.metrics.grouped import group_means, means_table
-from geoprose.evaluation.metrics.labels.normalise import normalise_answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

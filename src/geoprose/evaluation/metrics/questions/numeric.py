@@ -6,8 +6,8 @@ import math
 import re
 from typing import TYPE_CHECKING, Literal
 
+from geoprose.answers.normalise import normalise_answer
 from geoprose.evaluation.metrics.base import Item, Judged, Judgement
-from geoprose.evaluation.metrics.labels.normalise import normalise_answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
