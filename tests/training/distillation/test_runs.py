@@ -32,6 +32,11 @@ def _run(folder: Path, teacher: dict[str, Any] | None = None, **changes: Any) ->
     [
         {"losses": [{"type": "lm"}, {"type": "kd_offline"}, {"type": "feature_alignment"}], "join_rows": True},
         {"losses": [{"type": "gkd", "lm_weight": 1.0}], "packing": "none", "accumulation": 2},
+        {"losses": [{"type": "reverse_kl_on_policy", "max_new_tokens": 4, "lm_weight": 1.0}], "accumulation": 2},
+        {
+            "losses": [{"type": "gkd", "lmbda": 0.5, "max_new_tokens": 3, "samples": 2}, {"type": "lm"}],
+            "join_rows": True,
+        },
         {
             "losses": [{"type": "kd_offline", "divergence": "reverse_kl", "temperature": 2.0}],
             "trainable": ["vision_encoder.*", "connector.*"],

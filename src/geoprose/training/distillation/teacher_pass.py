@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,14 @@ import torch
 
 from geoprose.data.collator import IGNORED_LABEL
 from geoprose.training.distillation.layout import layout_of, resize_pictures, take_labels
+from geoprose.training.distillation.prompts import TEXT
 from geoprose.training.forward import model_inputs
 from geoprose.training.teacher import TEACHER_FEATURES
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from geoprose.training.distillation.prompts import Prompts
     from geoprose.training.forward import Batch, Forward
     from geoprose.training.teacher import Teacher
 
@@ -71,6 +74,32 @@ class TeacherPass:
             batch.pop("pixel_values", None)
             batch["vision_features"] = own if own.shape[0] else None
         return model_inputs(self.teacher.model, batch)
+
+    def prompts(self, prompts: Prompts) -> Prompts:
+        """Return the student's prompts, which this batch holds, as the teacher reads them."""
+        layout, last_S = layout_of(self.inputs), prompts.last_S
+        if self.is_resized:
+            last_S = self._new_places[prompts.row_S, last_S]
+        rest = {name: value for name, value in self.inputs.items() if name not in TEXT}
+        return replace(prompts, layout=layout, rest=rest, last_S=last_S)
+
+    @cached_property
+    def _new_places(self) -> Tensor:
+        """For each place of the student's sequence the teacher's first place that stands for it."""
+        size = self.places.shape[1]
+        steps_BS = torch.arange(size, device=self.places.device).expand_as(self.places)
+        table = torch.full_like(self.batch["input_ids"], size - 1)
+        is_real_BS = self.places >= 0
+        # Contract: padding points at place 0 with the largest step, which the minimum drops.
+        steps_BS = torch.where(is_real_BS, steps_BS, size - 1)
+        return table.scatter_reduce(1, self.places.clamp_min(0), steps_BS, reduce="amin")
+
+    def at(self, place: Tensor) -> Tensor:
+        """Return the states at places of the student's flattened batch (..., D)."""
+        if self.is_resized:
+            row, column = place.div(self._new_places.shape[1], rounding_mode="floor"), place % self._new_places.shape[1]
+            place = row * self.places.shape[1] + self._new_places[row, column]
+        return self.hidden.flatten(0, 1)[place]
 
     @cached_property
     def output(self) -> Any:

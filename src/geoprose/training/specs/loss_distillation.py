@@ -50,6 +50,11 @@ class OnPolicyLossSpec(TeacherLossSpec):
     temperature: PositiveFloat = 1.0
     """Of the sampling; the distributions that are compared stay as they are."""
 
+    @property
+    def on_policy_share(self) -> float:
+        """Share of the micro-batches that train on sampled answers."""
+        return 1.0
+
 
 class GkdLossSpec(OnPolicyLossSpec):
     """Generalised Jensen-Shannon divergence on gold and sampled answers (arXiv:2306.13649)."""
@@ -60,6 +65,11 @@ class GkdLossSpec(OnPolicyLossSpec):
     lmbda: float = Field(default=0.0, ge=0.0, le=1.0)
     """Share of the micro-batches that train on sampled answers; the others train on the gold ones."""
 
+    @property
+    def on_policy_share(self) -> float:
+        """Share of the micro-batches that train on sampled answers."""
+        return self.lmbda
+
 
 class ReverseKlOnPolicyLossSpec(OnPolicyLossSpec):
     """Full-vocabulary reverse KL on answers that the student samples; no gradient through the sampling."""
@@ -67,6 +77,11 @@ class ReverseKlOnPolicyLossSpec(OnPolicyLossSpec):
     type: Literal["reverse_kl_on_policy"] = "reverse_kl_on_policy"
     lmbda: float = Field(default=1.0, ge=0.0, le=1.0)
     """Share of the micro-batches that train on sampled answers; the others train on the gold ones."""
+
+    @property
+    def on_policy_share(self) -> float:
+        """Share of the micro-batches that train on sampled answers."""
+        return self.lmbda
 
 
 class MiniLlmLossSpec(OnPolicyLossSpec):
