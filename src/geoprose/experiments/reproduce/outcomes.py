@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from geoprose.experiments.reproduce.base import Reproduction
     from geoprose.experiments.reproduce.score_table import ScoreTable
 
-RESULT_FILE, REPORT_FILE = "result.json", "report.html"
+RESULT_FILE, REPORT_FILE, SECONDS_FILE = "result.json", "report.html", "seconds.json"
 
 
 def write_outcomes(

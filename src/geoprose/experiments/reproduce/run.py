@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from geoprose.core.errors import ConfigError, GeoproseError, ResourceError
+from geoprose.core.errors import ConfigError, GeoproseError
 from geoprose.core.files import write_json
 from geoprose.core.registry import unknown_name_message
 from geoprose.core.spec import apply_overrides, validate
+from geoprose.evaluation.locking import hold
 from geoprose.experiments.phases import Phases
 from geoprose.experiments.reproduce.base import Reproduction, Scale, Trial, Workplace
-from geoprose.experiments.reproduce.outcomes import read_json, write_outcomes
+from geoprose.experiments.reproduce.outcomes import SECONDS_FILE, read_json, write_outcomes
 from geoprose.experiments.reproduce.registry import REPRODUCTIONS
 from geoprose.experiments.reproduce.score_table import ScoreTable
 from geoprose.experiments.reproduce.scores import SCORES_FILE, read_scores, write_scores
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Phase = Literal["prepare", "train", "evaluate", "cost", "report"]
-PLAN_FILE, COSTS_FILE, SECONDS_FILE = "reproduction.json", "costs.json", "seconds.json"
+PLAN_FILE, COSTS_FILE = "reproduction.json", "costs.json"
+PREPARE_WAIT_S = 7200.0
+"""How long a second process waits for what all trials share."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class _Runner:
         """Do the phases that are asked for."""
         if self._does("prepare"):
             self.work.say("prepare")
-            with run_lock(self.work.out_dir, ".lock-prepare", ResourceError):
+            with hold(self.work.out_dir, "prepare", wait_s=PREPARE_WAIT_S):
                 self.reproduction.prepare()
         if self._does("train") or self._does("evaluate"):
             for number, trial in enumerate(trials, start=1):
