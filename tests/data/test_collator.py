@@ -18,7 +18,7 @@ def test_mask_of_prefix_branches_and_padding() -> None:
 
 
 def test_plain_rows_get_a_padding_mask() -> None:
-    batch = Collator(9, "vision_features")([_row(2), _row(3)])
+    batch = Collator(9)([_row(2), _row(3)])
     assert batch["input_ids"].tolist() == [[1, 2, 9], [1, 2, 3]]
     assert batch["attention_mask"].tolist() == [[1, 1, 0], [1, 1, 1]]
     assert batch["next_ids"][0, 2] == -100
@@ -26,12 +26,12 @@ def test_plain_rows_get_a_padding_mask() -> None:
 
 
 def test_one_packed_row_makes_the_mask_four_dimensional() -> None:
-    batch = Collator(9, "vision_features")([_row(2), _row(3, [0, 1, 2])])
+    batch = Collator(9)([_row(2), _row(3, [0, 1, 2])])
     assert batch["attention_mask"].shape == (2, 1, 3, 3)
 
 
 def test_joined_rows_do_not_see_each_other() -> None:
-    batch = Collator(9, "vision_features", join_rows=True)([_row(2), _row(3, [0, 1, 2])])
+    batch = Collator(9, join_rows=True)([_row(2), _row(3, [0, 1, 2])])
     assert batch["input_ids"].tolist() == [[1, 2, 1, 2, 3]]
     assert batch["position_ids"].tolist() == [[0, 1, 0, 1, 2]]
     assert batch["attention_mask"][0, 0].int().tolist() == [
@@ -46,13 +46,13 @@ def test_joined_rows_do_not_see_each_other() -> None:
 def test_pictures_and_targets_are_joined_in_order() -> None:
     rows = [_row(1), _row(1)]
     for number, row in enumerate(rows):
-        row.vision = torch.full((number + 1, 2), float(number))
+        row.visual["vision_features"] = torch.full((number + 1, 2), float(number))
         row.targets["lexical"] = np.full((number + 1, 3), number, dtype=np.float32)
-    batch = Collator(0, "vision_features")(rows)
+    batch = Collator(0)(rows)
     assert batch["vision_features"].tolist() == [[0, 0], [1, 1], [1, 1]]
     assert batch["lexical"].shape == (3, 3)
 
 
 def test_rows_without_text_hold_pictures_only() -> None:
-    row = Row([], [], [], [], vision=torch.zeros(1, 2))
-    assert set(Collator(0, "pixel_values")([row])) == {"pixel_values"}
+    row = Row([], [], [], [], {"pixel_values": torch.zeros(1, 2)})
+    assert set(Collator(0)([row])) == {"pixel_values"}

@@ -32,7 +32,7 @@ def _rows(system: Any, units: list[Unit], share: bool) -> list[Row]:
     rows = []
     for unit in units:
         row = encode_unit(system.processor, unit, [system.processor.num_visual_tokens], RowOptions(share))
-        row.vision = features[unit.images[0]].double()
+        row.visual = {"vision_features": features[unit.images[0]].double()}
         rows.append(row)
     return rows
 
@@ -42,7 +42,7 @@ def _loss_and_gradients(
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor], float]:
     system.model.zero_grad()
     loss = LmLoss(LmLossSpec(), LossContext(system))
-    batch = Collator(system.processor.tokenizer.pad_token_id, "vision_features", join)(rows)
+    batch = Collator(system.processor.tokenizer.pad_token_id, join_rows=join)(rows)
     total = loss.loss_sum(Forward(system.model, batch))
     total.backward()
     gradients = {n: p.grad.clone() for n, p in system.model.named_parameters() if p.grad is not None}

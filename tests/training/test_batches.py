@@ -84,7 +84,7 @@ def test_blank_features_are_zeros(data: Path) -> None:
     spec = StageSpec.model_validate(stage(packing="shared_prefix"))
     source = load_source(spec.data[0], data)
     paths = dict.fromkeys(source.images(), "digest")
-    vision = Vision(ImageScan(paths, {}), BlankFeatures(system.model.model.vision_encoder))
+    vision = Vision(ImageScan(paths, {}), BlankFeatures(system))
     losses = [LmLoss(LmLossSpec(), LossContext(system))]
     batches = StageBatches(spec, system, build_mixture(spec, [source], seed=0), vision, losses)
     batch = batches[0]

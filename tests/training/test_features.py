@@ -11,8 +11,9 @@ import torch
 from geoprose.core.errors import DataError
 from geoprose.systems.build import build_system
 from geoprose.training.features import FeatureStore, build_features, feature_key, input_statistics, preprocess
-from geoprose.training.images import read_picture, scan_images
+from geoprose.training.images import scan_images
 from geoprose.training.specs.data import FeatureSpec
+from geoprose.training.visuals import VisualFiles
 from tests.fixtures.training import make_samples
 
 if TYPE_CHECKING:
@@ -27,26 +28,29 @@ def system() -> Any:
 
 
 @pytest.fixture
-def images(tmp_path: Path) -> dict[str, Path]:
+def images(tmp_path: Path) -> dict[str, VisualFiles]:
     make_samples(tmp_path, 3)
-    return {digest: path for path, digest in scan_images(sorted((tmp_path / "images").iterdir()), 0.0).digests.items()}
+    return {
+        digest: VisualFiles((path,))
+        for path, digest in scan_images(sorted((tmp_path / "images").iterdir()), 0.0).digests.items()
+    }
 
 
 def _silent(done: int, total: int) -> None:
     pass
 
 
-def test_features_are_what_the_encoder_says(system: Any, images: dict[str, Path], tmp_path: Path) -> None:
+def test_features_are_what_the_encoder_says(system: Any, images: dict[str, VisualFiles], tmp_path: Path) -> None:
     before = {name: tensor.clone() for name, tensor in system.model.state_dict().items()}
     store = build_features(system, images, SPEC, tmp_path / "cache", _silent)
     with torch.inference_mode():
-        for digest, path in images.items():
-            expected = system.model.model.encode_images(preprocess(system, [read_picture(path)]))[0]
+        for digest, visual in images.items():
+            expected = system.model.model.encode_images(preprocess(system, [visual])["pixel_values"])
             torch.testing.assert_close(store.get(digest), expected, rtol=1e-5, atol=1e-5)
     assert all(torch.equal(before[name], tensor) for name, tensor in system.model.state_dict().items())
 
 
-def test_bf16_encoding_gives_the_weights_back(system: Any, images: dict[str, Path], tmp_path: Path) -> None:
+def test_bf16_encoding_gives_the_weights_back(system: Any, images: dict[str, VisualFiles], tmp_path: Path) -> None:
     before = {name: tensor.clone() for name, tensor in system.model.state_dict().items()}
     spec = FeatureSpec(dtype="bf16", encoder_precision="bf16")
     store = build_features(system, images, spec, tmp_path, _silent)
@@ -54,7 +58,7 @@ def test_bf16_encoding_gives_the_weights_back(system: Any, images: dict[str, Pat
     assert all(torch.equal(before[name], tensor) for name, tensor in system.model.state_dict().items())
 
 
-def test_the_encoder_is_asked_once(system: Any, images: dict[str, Path], tmp_path: Path) -> None:
+def test_the_encoder_is_asked_once(system: Any, images: dict[str, VisualFiles], tmp_path: Path) -> None:
     asked: list[tuple[int, int]] = []
     for _ in range(2):
         store = build_features(system, images, SPEC, tmp_path / "cache", lambda d, t: asked.append((d, t)))
@@ -62,7 +66,7 @@ def test_the_encoder_is_asked_once(system: Any, images: dict[str, Path], tmp_pat
     assert len(store) == 3
 
 
-def test_a_shard_without_its_index_does_not_count(system: Any, images: dict[str, Path], tmp_path: Path) -> None:
+def test_a_shard_without_its_index_does_not_count(system: Any, images: dict[str, VisualFiles], tmp_path: Path) -> None:
     store = build_features(system, images, SPEC, tmp_path / "cache", _silent)
     next(iter(sorted(store.folder.glob("*.json")))).unlink()
     assert 0 < len(FeatureStore(store.folder)) < 3
@@ -72,7 +76,7 @@ def test_a_shard_without_its_index_does_not_count(system: Any, images: dict[str,
         FeatureStore(store.folder)
 
 
-def test_a_stop_between_batches_keeps_whole_shards(system: Any, images: dict[str, Path], tmp_path: Path) -> None:
+def test_a_stop_between_batches_keeps_whole_shards(system: Any, images: dict[str, VisualFiles], tmp_path: Path) -> None:
     def stop(done: int, total: int) -> None:
         if done == 3:
             raise KeyboardInterrupt

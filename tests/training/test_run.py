@@ -100,14 +100,20 @@ def test_a_wrong_recipe_writes_nothing(
 
 
 @pytest.mark.parametrize(
-    ("system", "said"),
-    [("internvl-2.5", "dynamic_tiles"), ("blip2-t5", "encoder decoder"), ("instructblip-vicuna", "pictures alone")],
+    ("system", "packing", "said"),
+    [
+        ("flamingo", {"packing": "packed", "max_row_tokens": 512}, "packed is refused for flamingo.*differ by"),
+        ("qwen2-vl", {"join_rows": True}, "join_rows is refused for qwen2-vl"),
+        ("blip2-t5", {"packing": "shared_prefix"}, "answers belong to a decoder"),
+        ("instructblip-vicuna", {"packing": "shared_prefix"}, "connector reads the question"),
+    ],
 )
-def test_a_system_that_the_engine_cannot_feed_is_refused(
-    finished: Path, tmp_path: Path, system: str, said: str
+def test_a_row_that_the_language_model_would_mix_is_refused(
+    finished: Path, tmp_path: Path, system: str, packing: dict[str, Any], said: str
 ) -> None:
+    recipe = write_recipe(tmp_path, [stage(**packing)], system=system)
     with pytest.raises(ConfigError, match=said):
-        run_recipe(write_recipe(tmp_path), [f"system={system}"], out_dir=tmp_path / "run", data_dir=finished)
+        run_recipe(recipe, out_dir=tmp_path / "run", data_dir=finished)
     assert not (tmp_path / "run").exists()
 
 

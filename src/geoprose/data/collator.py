@@ -1,6 +1,6 @@
 """Rows of different lengths become one batch of tensors."""
 
-# B rows, T longest row, N tiles of all rows, P patches per tile, E width of the vision encoder
+# B rows, T longest row, A longest answer of a decoder, N tiles of all rows, Q longest instruction
 
 from __future__ import annotations
 
@@ -9,44 +9,58 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch.nn import functional as F
+
+from geoprose.core.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from torch import Tensor
 
 IGNORED_LABEL = -100
 PREFIX_SEGMENT = 0
 PADDING_SEGMENT = -1
+_RAGGED = ("condition_ids", "condition_mask")
+"""Visual inputs whose second axis is as long as the longest of the batch; 0 fills the others."""
 
 
 @dataclass
 class Row:
-    """One sequence: a conversation, or a prefix with branches.
+    """One sequence: a conversation, a prefix with branches, or several of them behind each other.
 
     Attributes:
-        input_ids: Tokens.
+        input_ids: Tokens; those of the encoder where the language model is an encoder-decoder.
         next_ids: Token that follows each position, -100 where nothing is to be learnt. Already shifted, so the last
-            token of a sequence, which predicts nothing, need not be in the row.
+            token of a sequence, which predicts nothing, need not be in the row. For an encoder-decoder: the token that
+            the decoder writes at each of its positions.
         position_ids: Position of each token; the branches of a packed row all go on from the prefix.
         segments: 0 for the prefix, 1, 2, ... for the branches.
-        vision: Pixels (n, C, H, W) or cached encoder features (n, P, E) of the row's tiles, in order.
-        num_visual_tokens: Visual tokens of one tile.
+        visual: Inputs of the visual half by the names of ``VisualInputs``; the first axis is tiles, visuals or inputs
+            of a modality, in order.
         targets: Extra supervision by name; the first axis is the row's images.
+        sequences: Which of the joined rows each token comes from; empty for a row of its own.
+        decoder_ids: What the decoder of an encoder-decoder reads; empty otherwise.
     """
 
     input_ids: list[int]
     next_ids: list[int]
     position_ids: list[int]
     segments: list[int]
-    vision: Tensor | None = None
-    num_visual_tokens: int = 0
+    visual: dict[str, Tensor] = field(default_factory=dict)
     targets: dict[str, np.ndarray] = field(default_factory=dict)
+    sequences: list[int] = field(default_factory=list)
+    decoder_ids: list[int] = field(default_factory=list)
 
     @property
     def is_packed(self) -> bool:
         """Whether the row has branches."""
         return any(segment != PREFIX_SEGMENT for segment in self.segments)
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens that the language model reads."""
+        return len(self.input_ids) + len(self.decoder_ids)
 
 
 def block_mask(segments_BT: Tensor, rows_BT: Tensor | None = None) -> Tensor:
@@ -71,58 +85,100 @@ def block_mask(segments_BT: Tensor, rows_BT: Tensor | None = None) -> Tensor:
     return (allowed | is_self_TT).unsqueeze(1)
 
 
+def join(rows: Sequence[Row]) -> Row:
+    """Lay rows behind each other in one row; positions start anew in each of them.
+
+    Raises:
+        DataError: If a row has an answer of a decoder, or is joined already.
+    """
+    if any(row.decoder_ids or row.sequences for row in rows):
+        raise DataError("Rows of an encoder-decoder, and rows that are joined already, cannot be joined.")
+    return Row(
+        [token for row in rows for token in row.input_ids],
+        [token for row in rows for token in row.next_ids],
+        [position for row in rows for position in row.position_ids],
+        [segment for row in rows for segment in row.segments],
+        join_visual([row.visual for row in rows]),
+        _join_targets(rows),
+        [number for number, row in enumerate(rows) for _ in row.input_ids],
+    )
+
+
+def join_visual(parts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Return the visual inputs of several rows, in order."""
+    joined = {}
+    for name in dict.fromkeys(name for part in parts for name in part):
+        tensors = [part[name] for part in parts if name in part]
+        if name in _RAGGED:
+            longest = max(tensor.shape[1] for tensor in tensors)
+            tensors = [F.pad(tensor, (0, longest - tensor.shape[1])) for tensor in tensors]
+        joined[name] = torch.cat(tensors)
+    return joined
+
+
 class Collator:
     """Pad rows on the right and stack what belongs to their images.
 
     Args:
         pad_token_id: Token that fills short rows.
-        vision_key: Name under which ``Row.vision`` goes to the model: ``pixel_values`` or ``vision_features``.
         join_rows: Lay all rows behind each other in one sequence instead of padding them.
+        by_positions: Joined rows are told apart by their positions alone, without a mask: for language models that are
+            proven to take a position that starts anew for the border of a sequence.
     """
 
-    def __init__(self, pad_token_id: int, vision_key: str, join_rows: bool = False) -> None:
+    def __init__(self, pad_token_id: int, *, join_rows: bool = False, by_positions: bool = False) -> None:
         self.pad_token_id = pad_token_id
-        self.vision_key = vision_key
         self.join_rows = join_rows
+        self.by_positions = by_positions
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, Tensor]:
         """Return the batch.
 
-        The attention mask is 2-D for plain rows and the 4-D block mask as soon as one row is packed.
+        The attention mask is 2-D for plain rows and the 4-D block mask as soon as one row is packed or joined; joined
+        rows have none at all with ``by_positions``.
         """
+        if self.join_rows:
+            rows = [join(rows)]
         batch: dict[str, Tensor] = {}
         if any(row.input_ids for row in rows):
-            batch = _joined(rows) if self.join_rows else self._text(rows)
-            batch["num_tokens"] = torch.tensor(sum(len(row.input_ids) for row in rows))
-        visions = [row.vision for row in rows if row.vision is not None]
-        if visions:
-            batch[self.vision_key] = torch.cat(visions)
-        for name in rows[0].targets:
-            batch[name] = torch.from_numpy(np.concatenate([row.targets[name] for row in rows]))
+            batch = self._two_texts(rows) if any(row.decoder_ids for row in rows) else self._text(rows)
+            batch["num_tokens"] = torch.tensor(sum(row.num_tokens for row in rows))
+        batch.update(join_visual([row.visual for row in rows]))
+        batch.update({name: torch.from_numpy(values) for name, values in _join_targets(rows).items()})
         return batch
 
     def _text(self, rows: Sequence[Row]) -> dict[str, Tensor]:
-        segments = _pad([row.segments for row in rows], PADDING_SEGMENT)
-        is_packed = any(row.is_packed for row in rows)
-        return {
+        batch = {
             "input_ids": _pad([row.input_ids for row in rows], self.pad_token_id),
             "next_ids": _pad([row.next_ids for row in rows], IGNORED_LABEL),
             "position_ids": _pad([row.position_ids for row in rows], 0),
-            "attention_mask": block_mask(segments) if is_packed else (segments != PADDING_SEGMENT).long(),
+        }
+        mask = self._mask(rows)
+        return batch if mask is None else {**batch, "attention_mask": mask}
+
+    def _mask(self, rows: Sequence[Row]) -> Tensor | None:
+        segments = _pad([row.segments for row in rows], PADDING_SEGMENT)
+        is_packed = any(row.is_packed for row in rows)
+        if not any(row.sequences for row in rows):
+            return block_mask(segments) if is_packed else (segments != PADDING_SEGMENT).long()
+        if self.by_positions and not is_packed:
+            return None
+        return block_mask(segments, _pad([row.sequences for row in rows], PADDING_SEGMENT))
+
+    def _two_texts(self, rows: Sequence[Row]) -> dict[str, Tensor]:
+        """Return the text of an encoder (B, T) and of a decoder (B, A)."""
+        decoder = _pad([[0] * len(row.decoder_ids) for row in rows], PADDING_SEGMENT)
+        return {
+            "input_ids": _pad([row.input_ids for row in rows], self.pad_token_id),
+            "attention_mask": (_pad([row.segments for row in rows], PADDING_SEGMENT) != PADDING_SEGMENT).long(),
+            "decoder_input_ids": _pad([row.decoder_ids for row in rows], self.pad_token_id),
+            "decoder_attention_mask": (decoder != PADDING_SEGMENT).long(),
+            "next_ids": _pad([row.next_ids for row in rows], IGNORED_LABEL),
         }
 
 
-def _joined(rows: Sequence[Row]) -> dict[str, Tensor]:
-    def chain(parts: Iterable[Sequence[int]]) -> Tensor:
-        return torch.tensor([[value for part in parts for value in part]], dtype=torch.long)
-
-    numbers = chain([number] * len(row.input_ids) for number, row in enumerate(rows))
-    return {
-        "input_ids": chain(row.input_ids for row in rows),
-        "next_ids": chain(row.next_ids for row in rows),
-        "position_ids": chain(row.position_ids for row in rows),
-        "attention_mask": block_mask(chain(row.segments for row in rows), numbers),
-    }
+def _join_targets(rows: Sequence[Row]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([row.targets[name] for row in rows]) for name in rows[0].targets}
 
 
 def _pad(rows: Sequence[Sequence[int]], filler: int) -> Tensor:

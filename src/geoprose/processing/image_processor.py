@@ -100,13 +100,14 @@ class GeoproseImageProcessor(BaseImageProcessor):  # type: ignore[misc]  # trans
         planner = self.planner
         return planner.in_sample(num_pictures) if isinstance(planner, SampleResolution) else planner
 
-    def plan_sample(self, visuals: Sequence[tuple[int, ...]]) -> list[Plan]:
+    def plan_sample(self, visuals: Sequence[tuple[int, ...]], num_pictures: int | None = None) -> list[Plan]:
         """Return what the visuals of one sample become.
 
         Args:
             visuals: Width and height of each picture; width, height and number of frames of each video.
+            num_pictures: Pictures of the sample, where these are some of them; by default all of them.
         """
-        planner = self.planner_in(sum(len(size) == 2 for size in visuals))
+        planner = self.planner_in(sum(len(size) == 2 for size in visuals) if num_pictures is None else num_pictures)
         return [plan_visual(planner, size[2] if len(size) > 2 else None, size[0], size[1]) for size in visuals]
 
     def plan_video(self, num_frames: int, width_px: int, height_px: int) -> Plan:
@@ -117,7 +118,9 @@ class GeoproseImageProcessor(BaseImageProcessor):  # type: ignore[misc]  # trans
         """
         return plan_visual(self.planner, num_frames, width_px, height_px)
 
-    def preprocess(self, images: Any, return_tensors: str | None = None, **kwargs: Any) -> BatchFeature:
+    def preprocess(
+        self, images: Any, return_tensors: str | None = None, num_pictures: int | None = None, **kwargs: Any
+    ) -> BatchFeature:
         """Turn visuals into ``pixel_values`` (N, C, H, W) float32 and ``visual_layouts`` (S, 6), in order.
 
         A resolution that cuts patches gives ``pixel_values`` (N, groups of patches, values of a patch) instead.
@@ -127,6 +130,7 @@ class GeoproseImageProcessor(BaseImageProcessor):  # type: ignore[misc]  # trans
                 A list inside the list is one sample, as in transformers; what stands in the outer list itself is a
                 sample of its own. It matters where a resolution looks at the number of pictures of a sample.
             return_tensors: ``"pt"``, ``"np"`` or None (torch as well: a list of tiles serves nobody).
+            num_pictures: See ``plan_sample``.
             **kwargs: Ignored, so that shared keyword arguments of a processor call do no harm.
 
         Raises:
@@ -137,7 +141,8 @@ class GeoproseImageProcessor(BaseImageProcessor):  # type: ignore[misc]  # trans
         pictures = [frames for sample in samples for frames in sample]
         if not pictures:
             raise ProcessingError("No picture was given; pass a PIL image, an array or a list of them.")
-        plans = [plan for sample in samples for plan in self.plan_sample([frames.size for frames in sample])]
+        sizes = [[frames.size for frames in sample] for sample in samples]
+        plans = [plan for sample in sizes for plan in self.plan_sample(sample, num_pictures)]
         arrays: dict[str, Any] = {
             "pixel_values": self._pixels(pictures, [plan.tiles for plan in plans]),
             "visual_layouts": np.array([plan.layout for plan in plans], dtype=np.int64),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from geoprose.systems.interop.base import Reference, Sizes
+    from geoprose.systems.spec import BaseSystemSpec
 
 TOLERANCE = 1e-5
 """Logits, float64: norms and rotary positions compute in float32 in both, which leaves up to 3e-6."""
@@ -119,7 +120,7 @@ def verify_composite(system: System, seed: int) -> Verification:
     return result
 
 
-def scrambled_system(name: str, seed: int = 0) -> System[Any]:
+def scrambled_system(name: str | BaseSystemSpec, seed: int = 0) -> System[Any]:
     """Return a tiny system in float64 whose every parameter is drawn anew, so that no gate, query or bias is zero."""
     system = build_system(name, scale="tiny", dtype=torch.float64, seed=seed)
     generator = torch.Generator().manual_seed(seed)

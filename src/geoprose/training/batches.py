@@ -14,9 +14,12 @@ from torch.utils.data import Dataset
 from geoprose.core.errors import DataError
 from geoprose.core.files import sha256_file
 from geoprose.data.mixture import Mixture, Source, units_of
-from geoprose.training.feeds import feed_of
+from geoprose.training import distributed
+from geoprose.training.feeds import FEEDS, feed_of
 from geoprose.training.feeds.base import Feed, FeedContext
-from geoprose.training.packing import shared_question
+from geoprose.training.limits import TooLong, fit_sources
+from geoprose.training.packing import RowOptions, shared_question
+from geoprose.training.rows import RowEncoder
 from geoprose.training.sampler import BatchPlan
 
 if TYPE_CHECKING:
@@ -116,12 +119,13 @@ class StageBatches(Dataset[dict[str, Tensor]]):
         self.stage = stage
         self.mixture = mixture
         self.feed: Feed = feed_of(losses)(FeedContext(stage, system, vision, tuple(losses)))
-        length = self.feed.length if stage.packing == "length_grouped" else None
-        self.plan = BatchPlan(mixture, stage.batch_size, length)
+        length = self.feed.length if stage.packing in ("length_grouped", "packed") else None
+        capacity = stage.max_row_tokens if stage.packing == "packed" else None
+        self.plan = BatchPlan(mixture, stage.batch_size, length, capacity)
 
     def __len__(self) -> int:
-        """Return the micro-batches of the whole stage."""
-        return self.stage.steps * self.stage.accumulation
+        """Return the micro-batches of the whole stage, of all processes."""
+        return self.stage.steps * self.stage.accumulation * distributed.world_size()
 
     def __getitem__(self, number: int) -> dict[str, Tensor]:
         """Return micro-batch ``number``."""
@@ -130,3 +134,16 @@ class StageBatches(Dataset[dict[str, Tensor]]):
         batch = self.feed.batch(self.plan.micro_batch(number))
         batch["number"] = torch.tensor(number)
         return batch
+
+
+def sources_that_fit(
+    stage: StageSpec, system: Any, vision: Vision, sources: Sequence[LoadedSource], losses: Sequence[StageLoss]
+) -> tuple[Sequence[LoadedSource], TooLong | None]:
+    """Apply the stage's ``too_long`` where conversations are read; return the sources that are left and what happened.
+
+    Raises:
+        DataError: See ``fit_sources``.
+    """
+    if feed_of(losses) is not FEEDS.get("conversation") or not any(loss.needs_text for loss in losses):
+        return sources, None
+    return fit_sources(stage, RowEncoder(system, vision, RowOptions()), sources)

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
 T = TypeVar("T")
 Batch = Mapping[str, Any]
 """Tensors of one micro-batch, as the stage's feed makes them."""
 
-_TEXT_INPUTS = ("input_ids", "attention_mask", "position_ids")
+_TEXT_INPUTS = ("input_ids", "attention_mask", "position_ids", "decoder_input_ids", "decoder_attention_mask")
 
 
 class Forward:
@@ -50,9 +52,10 @@ class Forward:
 
     @property
     def hidden(self) -> Tensor:
-        """Last hidden states of the backbone, behind its final norm."""
+        """Last hidden states of the backbone, behind its final norm, as the head reads them."""
         hidden_BTD: Tensor = self.output.last_hidden_state
-        return hidden_BTD
+        # Why: the states of a T5 decoder with a tied head are scaled before it.
+        return hidden_BTD * self.model.output_scale if self.model.config.is_encoder_decoder else hidden_BTD
 
     @property
     def layers(self) -> tuple[Tensor, ...]:
@@ -71,7 +74,8 @@ def model_inputs(model: Any, batch: Batch) -> dict[str, Any]:
     inputs = {name: batch[name] for name in names if batch.get(name) is not None}
     if model.model.positions.is_owner:
         inputs.pop("position_ids", None)
-    inputs["attention_mask"] = additive_mask(inputs["attention_mask"], model.get_input_embeddings().weight.dtype)
+    if "attention_mask" in inputs:
+        inputs["attention_mask"] = additive_mask(inputs["attention_mask"], model.get_input_embeddings().weight.dtype)
     return inputs
 
 

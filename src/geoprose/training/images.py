@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from geoprose.core.errors import DataError, GeoproseError
@@ -44,6 +44,25 @@ def read_picture(path: Path) -> Image:
         raise DataError(f"{path} cannot be read as a picture: {error}") from error
 
 
+def picture_size(path: Path) -> tuple[int, int]:
+    """Return width and height of a picture in pixels; of common formats only the header is read.
+
+    Raises:
+        DataError: If the file is missing or damaged.
+    """
+    from PIL import Image
+
+    if path.suffix.lower() not in _PICTURE_SUFFIXES:
+        return read_picture(path).size
+    try:
+        with Image.open(path) as picture:
+            return picture.size
+    except FileNotFoundError as error:
+        raise DataError(f"{path} does not exist. Is the data directory complete?") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path} cannot be read as a picture: {error}") from error
+
+
 @dataclass(frozen=True)
 class ImageScan:
     """Result of looking at every image once.
@@ -51,10 +70,12 @@ class ImageScan:
     Attributes:
         digests: Path to the SHA-256 of the file.
         unreadable: Path to the reason.
+        sizes: Path to width and height, pixels.
     """
 
     digests: dict[Path, str]
     unreadable: dict[Path, str]
+    sizes: dict[Path, tuple[int, int]] = field(default_factory=dict)
 
 
 def scan_images(paths: Iterable[Path], max_unreadable_fraction: float) -> ImageScan:
@@ -69,9 +90,10 @@ def scan_images(paths: Iterable[Path], max_unreadable_fraction: float) -> ImageS
     """
     digests: dict[Path, str] = {}
     unreadable: dict[Path, str] = {}
+    sizes: dict[Path, tuple[int, int]] = {}
     for path in dict.fromkeys(paths):
         try:
-            read_picture(path)
+            sizes[path] = read_picture(path).size
             digests[path] = hashlib.sha256(path.read_bytes()).hexdigest()
         except DataError as error:
             unreadable[path] = str(error)
@@ -83,4 +105,4 @@ def scan_images(paths: Iterable[Path], max_unreadable_fraction: float) -> ImageS
             f"{len(unreadable)} of {total} images cannot be read, more than image_policy.max_unreadable_fraction = "
             f"{max_unreadable_fraction} allows:\n  {named}\nRepair the data, or raise the limit to train without them."
         )
-    return ImageScan(digests, unreadable)
+    return ImageScan(digests, unreadable, sizes)

@@ -7,18 +7,20 @@ tokens than sixteen rows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from geoprose.core.errors import DataError
 from geoprose.data.collator import IGNORED_LABEL, PREFIX_SEGMENT, Row
 from geoprose.data.mixture import generator
+from geoprose.training.visuals import FRAMES, MEDIA
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from geoprose.core.types import Sample
+    from geoprose.core.types import Message, Sample
     from geoprose.data.mixture import Unit
+    from geoprose.processing.processor import ImageTokens
 
 IMAGE_MARK = "<image>"
 
@@ -35,9 +37,15 @@ class RowOptions:
 def shared_question(sample: Sample) -> str | None:
     """Return the question without its leading image marks, or None when the sample cannot share a prefix.
 
-    It can when it is one question and one answer, and all image marks stand at the very start.
+    It can when it is one question and one answer, and all image marks stand at the very start, and nothing but pictures
+    comes with it.
     """
-    if len(sample.messages) != 2 or [m.role for m in sample.messages] != ["user", "assistant"]:
+    if (
+        MEDIA in sample.meta
+        or FRAMES in sample.meta
+        or len(sample.messages) != 2
+        or [m.role for m in sample.messages] != ["user", "assistant"]
+    ):
         return None
     text = sample.messages[0].text
     for _ in sample.images:
@@ -45,6 +53,25 @@ def shared_question(sample: Sample) -> str | None:
             return None
         text = text.removeprefix(IMAGE_MARK).lstrip("\n")
     return None if IMAGE_MARK in text else text
+
+
+def prompted(sample: Sample, processor: Any) -> list[Message]:
+    """Return a sample's messages with its leading image marks as the system's prompt format writes them.
+
+    Records hold ``<image>`` and a line break (LLaVA's way); a system that is asked with something else behind its
+    pictures must learn from that too.
+    """
+    suffix = processor.prompt_format.image_suffix
+    if suffix == "\n":
+        return list(sample.messages)
+    return [replace(m, text=_with_suffix(m.text, suffix)) if m.role == "user" else m for m in sample.messages]
+
+
+def _with_suffix(text: str, suffix: str) -> str:
+    count, rest = 0, text
+    while rest.startswith(IMAGE_MARK):
+        count, rest = count + 1, rest.removeprefix(IMAGE_MARK).lstrip("\n")
+    return (IMAGE_MARK + suffix) * count + rest if count else text
 
 
 def pack_shared_prefix(
@@ -93,11 +120,25 @@ def drop_end_token(branch: tuple[list[int], list[int]]) -> tuple[list[int], list
     return ids[: learned[0] + 1], labels[: learned[0] + 1]
 
 
-def encode_unit(processor: Any, unit: Unit, num_tokens_per_image: Sequence[int], options: RowOptions) -> Row:
-    """Tokenise one unit: a prefix with a branch a sample, or a plain conversation."""
+def encode_unit(
+    processor: Any,
+    unit: Unit,
+    num_tokens_per_image: Sequence[ImageTokens],
+    options: RowOptions,
+    items: Mapping[str, int] | None = None,
+) -> Row:
+    """Tokenise one unit: a prefix with a branch a sample, or a plain conversation.
+
+    Args:
+        processor: Of the system that trains.
+        unit: The samples.
+        num_tokens_per_image: Image tokens of each visual.
+        options: How the samples share a row.
+        items: Inputs of further modalities of a plain conversation.
+    """
     questions = [shared_question(sample) if options.share_prefix and unit.images else None for sample in unit.samples]
     if questions[0] is None:
-        encoded = processor.encode_conversation(list(unit.samples[0].messages), list(num_tokens_per_image))
+        encoded = processor.encode_conversation(prompted(unit.samples[0], processor), list(num_tokens_per_image), items)
         return plain_row(encoded.input_ids, encoded.labels)
     pairs = [(question, sample.messages[1].text) for question, sample in zip(questions, unit.samples, strict=True)]
     shared = processor.encode_shared_prefix(len(unit.images), pairs, num_tokens_per_image=list(num_tokens_per_image))

@@ -10,16 +10,21 @@ import torch
 
 from geoprose.assets.cache import cache_root
 from geoprose.core.errors import ConfigError
+from geoprose.training import distributed
+from geoprose.training.access import picture_encoder
 from geoprose.training.batches import LoadedSource, load_source
-from geoprose.training.features import BlankFeatures, FeatureStore, build_features
+from geoprose.training.features import BlankFeatures, FeatureStore, build_features, feature_key
 from geoprose.training.freeze import FreezeReport, apply_freeze_plan
 from geoprose.training.images import ImageScan, scan_images
+from geoprose.training.isolation import check_packing
 from geoprose.training.lora import add_lora, merge_lora
+from geoprose.training.losses import LOSSES
 from geoprose.training.precision import apply_precision
 from geoprose.training.progress import display
+from geoprose.training.quantise import restore
 from geoprose.training.signals import StopRequest
-from geoprose.training.teacher import load_teacher
-from geoprose.training.vision import Vision
+from geoprose.training.teacher import Teacher, load_teacher
+from geoprose.training.vision import Vision, files_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,9 +32,9 @@ if TYPE_CHECKING:
     from geoprose.systems.build import System
     from geoprose.training.specs.recipe import RecipeSpec
     from geoprose.training.specs.stage import StageSpec
+    from geoprose.training.visuals import VisualFiles
 
 STAGES_FOLDER = "stages"
-_ENCODER = "vision_encoder"
 
 
 @dataclass
@@ -50,7 +55,7 @@ class Session:
     out_dir: Path
     system: Any
     sources: dict[str, list[LoadedSource]]
-    teacher: Any = None
+    teacher: Teacher | None = None
     stop: StopRequest = field(default_factory=StopRequest)
     scan: ImageScan = field(default_factory=lambda: ImageScan({}, {}))
 
@@ -58,9 +63,13 @@ class Session:
         """Return the folder of a stage."""
         return self.out_dir / STAGES_FOLDER / f"{index + 1:02d}-{self.recipe.stages[index].name}"
 
-    def check_stop(self) -> None:
-        """Raise when a signal asked the run to stop."""
-        if self.stop:
+    def check_stop(self, together: bool = False) -> None:
+        """Raise when a signal asked the run to stop.
+
+        Args:
+            together: All processes call this at the same place, so that they stop at the same place.
+        """
+        if distributed.any_rank(bool(self.stop)) if together else self.stop:
             raise self.stop.error(self.how_to_continue())
 
     def how_to_continue(self) -> str:
@@ -76,37 +85,54 @@ class Session:
 
     def vision(self, index: int) -> Vision:
         """Return the pictures of a stage: cached features where the encoder is frozen, pixels where it trains."""
-        encoder = self.system.model.model.vision_encoder
+        encoder = picture_encoder(self.system.model)
         trains = any(parameter.requires_grad for parameter in encoder.parameters())
         if self.recipe.images == "blank":
             if trains:
                 raise ConfigError("images: blank replaces the encoder's features, so the vision encoder cannot train.")
-            return Vision(self.scan, BlankFeatures(encoder))
+            return Vision(self.scan, BlankFeatures(self.system))
         if trains:
             return Vision(self.scan, None)
-        images = {self.scan.digests[path]: path for path in self._paths(index)}
-        return Vision(self.scan, self._features(images))
+        return Vision(self.scan, self._features(self._visuals(index, self.system)))
 
-    def digests(self, index: int) -> list[str]:
-        """Return the digests of a stage's images, each once, in order of appearance."""
-        return list(dict.fromkeys(self.scan.digests[path] for path in self._paths(index)))
+    def stage_teacher(self, index: int) -> Teacher | None:
+        """Return the teacher as a stage's losses see it: with features of its own where its encoder is another one."""
+        needed = any(loss.needs_teacher for loss in self.recipe.stages[index].losses)
+        if self.teacher is None or not needed:
+            return self.teacher
+        encoder = picture_encoder(self.system.model)
+        trains = any(parameter.requires_grad for parameter in encoder.parameters())
+        if self.recipe.images == "blank":
+            return self.teacher.seeing(Vision(self.scan, BlankFeatures(self.teacher.system)))
+        spec = self.recipe.features
+        if not trains and feature_key(self.teacher.system, spec) == feature_key(self.system, spec):
+            return self.teacher
+        visuals = self._visuals(index, self.teacher.system)
+        return self.teacher.seeing(Vision(self.scan, self._features(visuals, self.teacher.system)))
 
-    def _paths(self, index: int) -> list[Path]:
-        """Return the stage's images, each once, in order of appearance."""
-        return list(
-            dict.fromkeys(p for source in self.sources[self.recipe.stages[index].name] for p in source.images())
-        )
+    def visual_keys(self, index: int) -> list[str]:
+        """Return the keys of a stage's pictures in the feature cache, each once, in order of appearance."""
+        return list(self._visuals(index, self.system))
 
-    def _features(self, images: dict[str, Path]) -> FeatureStore:
+    def _visuals(self, index: int, system: System) -> dict[str, VisualFiles]:
+        """Return the stage's pictures and videos by key, as ``system`` tells them apart, in order of appearance."""
+        found: dict[str, VisualFiles] = {}
+        for source in self.sources[self.recipe.stages[index].name]:
+            for sample in source.samples:
+                found.update((files.key(self.scan.digests), files) for files in files_of(system, sample, source.root))
+        return found
+
+    def _features(self, visuals: dict[str, VisualFiles], system: Any = None) -> FeatureStore:
         spec = self.recipe.features
         root = (self.out_dir if spec.cache == "run" else cache_root()) / "features"
-        with display("encoding images", len(images), unit="image") as shown:
+        total = len(visuals) if distributed.is_main() else 0
+        with distributed.main_first(), display("encoding images", total, unit="image") as shown:
 
             def progress(done: int, total: int) -> None:
-                shown.update(len(images) - total + done)
+                shown.update(len(visuals) - total + done)
                 self.check_stop()
 
-            return build_features(self.system, images, spec, root, progress)
+            return build_features(system or self.system, visuals, spec, root, progress)
 
 
 def open_session(recipe: RecipeSpec, data_dir: Path | None, out_dir: Path) -> Session:
@@ -116,38 +142,72 @@ def open_session(recipe: RecipeSpec, data_dir: Path | None, out_dir: Path) -> Se
         ConfigError: If there is no data directory, or a stage's globs match nothing.
         DataError: If a source is missing.
     """
-    from geoprose.systems.build import build_system
-    from geoprose.systems.load import answering
-
     folder = data_dir or (Path(recipe.data_dir) if recipe.data_dir else None)
     if folder is None:
         raise ConfigError(f"Recipe {recipe.name} names no data_dir. Say where the data is with --data DIR.")
     sources = {stage.name: [load_source(source, folder) for source in stage.data] for stage in recipe.stages}
     if recipe.num_threads is not None:
         torch.set_num_threads(recipe.num_threads)
-    system = answering(build_system(recipe.system, scale=recipe.scale, seed=recipe.seed))
-    check_engine_takes(system)
+    system = starting_system(recipe)
+    check_losses_fit(system, recipe.stages)
+    check_packing(system, recipe.stages)
     check_globs(system.model, recipe.stages)
-    return Session(recipe, out_dir, system, sources, load_teacher(recipe.teacher, system))
+    teacher = load_teacher(recipe.teacher, system)
+    if teacher is not None:
+        check_teacher(teacher.system)
+        teacher.model.to(distributed.device())
+    system.model.to(distributed.device())
+    return Session(recipe, out_dir, system, sources, teacher)
 
 
-def check_engine_takes(system: System) -> None:
-    """Refuse a system that the engine cannot feed yet, before any data is read.
+def starting_system(recipe: RecipeSpec) -> System[Any]:
+    """Return the system that training starts from: a saved folder as it is, a preset at the recipe's scale.
 
     Raises:
-        ConfigError: If it is no decoder-only composite, or a picture becomes more than one tile.
+        PresetError: If there is neither.
+        ConfigError: If a folder is to be made tiny.
+    """
+    from geoprose.systems.build import build_system
+    from geoprose.systems.load import load_system
+
+    if not Path(recipe.system).is_dir():
+        return build_system(recipe.system, scale=recipe.scale, seed=recipe.seed)
+    if recipe.scale != "full":
+        raise ConfigError(f"{recipe.system} is a saved system; scale: {recipe.scale} goes with presets only.")
+    return load_system(recipe.system)
+
+
+def check_teacher(system: System) -> None:
+    """Refuse a teacher whose pictures the engine cannot give it beside the student's, before any data is read.
+
+    Raises:
+        ConfigError: If it is no decoder-only composite, its connector reads the question, or a picture becomes more
+            than one tile.
     """
     spec: Any = system.spec
-    if spec.kind != "composite" or system.processor.condition_tokenizer is not None:
+    is_plain = spec.kind == "composite" and spec.resolution.type == "fixed" and spec.packer.type == "flat"
+    if not is_plain or system.processor.condition_tokenizer is not None:
         raise ConfigError(
-            f"System {spec.name} ({spec.kind.replace('_', ' ')}) cannot be trained by a recipe yet: recipes feed "
-            "composites whose connector reads pictures alone."
+            f"{spec.name} cannot be a teacher: teachers are composites whose connector reads pictures alone, with "
+            "resolution fixed and packer flat."
         )
-    if spec.resolution.type != "fixed" or spec.packer.type != "flat":
-        raise ConfigError(
-            f"System {spec.name} cuts pictures by {spec.resolution.type} and packs them by {spec.packer.type}; recipes "
-            "train systems with resolution fixed and packer flat so far. Change both in a preset of your own."
-        )
+
+
+def check_losses_fit(system: System, stages: Sequence[StageSpec]) -> None:
+    """Refuse a loss that is made for another kind of system, before any data is read.
+
+    Raises:
+        ConfigError: If there is one.
+    """
+    kind = system.spec.kind
+    for stage in stages:
+        for spec in stage.losses:
+            kinds = LOSSES.get(spec.type).kinds
+            if kind not in kinds:
+                raise ConfigError(
+                    f"Stage {stage.name}: loss {spec.type} trains systems of kind {', '.join(kinds)}; "
+                    f"{system.spec.name} is of kind {kind}."
+                )
 
 
 def check_globs(model: Any, stages: Sequence[StageSpec]) -> None:
@@ -168,12 +228,20 @@ def enter_stage(model: Any, stage: StageSpec, seed: int) -> FreezeReport:
         add_lora(model, stage.lora, seed)
     report = apply_freeze_plan(model, stage.trainable)
     apply_precision(model, stage.precision)
+    if stage.gradient_checkpointing:
+        # Why not reentrant: it needs an input with a gradient, which a frozen embedding does not give.
+        model.activation_checkpointing_enable({"use_reentrant": False})
     return report
 
 
-def leave_stage(model: Any) -> None:
-    """Merge the adapters and free the gradients."""
-    merge_lora(model)
+def leave_stage(model: Any, stage: StageSpec) -> None:
+    """Merge the adapters, unless the stage keeps them apart, and free the gradients."""
+    if stage.lora is None or stage.lora.merge:
+        merge_lora(model)
+    else:
+        restore(model)
+    if model.is_activation_checkpointing:
+        model.activation_checkpointing_disable()
     for parameter in model.parameters():
         parameter.grad = None
         parameter.requires_grad_(False)

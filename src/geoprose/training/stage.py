@@ -12,7 +12,7 @@ from transformers import TrainerCallback
 from geoprose.core.errors import TrainingError
 from geoprose.training import checkpoint as checkpoints
 from geoprose.training import distributed
-from geoprose.training.batches import StageBatches, build_mixture
+from geoprose.training.batches import StageBatches, build_mixture, sources_that_fit
 from geoprose.training.initialise import prepare
 from geoprose.training.losses import LOSSES
 from geoprose.training.losses.base import LossContext
@@ -59,7 +59,7 @@ def run_stage(session: Session, index: int) -> dict[str, Any]:
         distributed.barrier()
     else:
         load_trained_tensors(model, checkpoints.read_tensors(folder / DONE / _WEIGHTS))
-    leave_stage(model)
+    leave_stage(model, stage)
     return summary
 
 
@@ -88,7 +88,8 @@ def _train(session: Session, index: int, vision: Vision, report: FreezeReport) -
     stage, folder = session.recipe.stages[index], session.stage_folder(index)
     seed = session.recipe.stage_seed(index)
     losses = make_losses(session, index)
-    mixture = build_mixture(stage, session.sources[stage.name], seed)
+    sources, too_long = sources_that_fit(stage, session.system, vision, session.sources[stage.name], losses)
+    mixture = build_mixture(stage, sources, seed)
     batches = StageBatches(stage, session.system, mixture, vision, losses)
     trainer = StageTrainer(session.system.model, stage, seed, batches, losses, folder / CHECKPOINTS)
     trainer.keep_checkpoints = session.recipe.keep_checkpoints
@@ -111,7 +112,10 @@ def _train(session: Session, index: int, vision: Vision, report: FreezeReport) -
             log.close()
     if trainer.state.global_step < stage.steps:
         session.check_stop(together=True)
-    return _summary(trainer, report, len(mixture), batches.plan.batches_per_epoch)
+    for loss in losses:
+        loss.end()
+    summary = _summary(trainer, report, len(mixture), batches.plan.batches_per_epoch)
+    return summary if too_long is None else {**summary, "too_long": too_long.to_dict()}
 
 
 def _summary(trainer: StageTrainer, report: FreezeReport, num_units: int, batches_per_epoch: int) -> dict[str, Any]:

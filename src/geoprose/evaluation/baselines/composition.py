@@ -23,6 +23,7 @@ from geoprose.evaluation.predictions import references_of
 from geoprose.inference.features import open_picture
 from geoprose.training.features import build_features
 from geoprose.training.specs.data import FeatureSpec
+from geoprose.training.visuals import VisualFiles
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -105,9 +106,9 @@ def probe_baseline(system: System) -> SymbolicBaseline:
 
     def featurise(paths: Sequence[Path]) -> Array:
         digests = [sha256_file(path) for path in paths]
-        images = dict(zip(digests, paths, strict=True))
-        store = build_features(system, images, PROBE_FEATURES, cache_root() / "features", lambda done, total: None)
-        return np.stack([_encoder_cells(store.get(digest).float()) for digest in digests])
+        visuals = {digest: VisualFiles((path,)) for digest, path in zip(digests, paths, strict=True)}
+        store = build_features(system, visuals, PROBE_FEATURES, cache_root() / "features", lambda done, total: None)
+        return np.stack([_encoder_cells(store.get(digest)[0].float()) for digest in digests])
 
     return SymbolicBaseline("probe", featurise, fit_ridge)
 

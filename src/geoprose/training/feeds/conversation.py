@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from geoprose.core.errors import DataError
 from geoprose.data.collator import Collator, Row
+from geoprose.training.bins import fill_rows
 from geoprose.training.feeds.base import Feed, FeedContext
-from geoprose.training.packing import RowOptions, encode_unit
+from geoprose.training.isolation import packed_isolation
+from geoprose.training.limits import row_limit, truncated
+from geoprose.training.packing import RowOptions
+from geoprose.training.rows import RowEncoder
+from geoprose.training.vision import in_model_dtypes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,38 +23,55 @@ if TYPE_CHECKING:
 
 
 class ConversationFeed(Feed):
-    """One row a unit: a conversation, or a prefix with a branch for each question about the same pictures."""
+    """One row a unit: a conversation, or a prefix with a branch for each question about the same pictures.
+
+    With ``packing: packed`` a row holds as many conversations as fit; an encoder-decoder has a row for each answer.
+    """
 
     def __init__(self, context: FeedContext) -> None:
         super().__init__(context)
         stage, self.system, self.vision = context.stage, context.system, context.vision
         self.needs_text = any(loss.needs_text for loss in context.losses)
-        # Contract: the connector's parameters give the dtype of what it reads.
-        self.dtype = next(self.system.model.model.connector.parameters()).dtype
         self.options = RowOptions(stage.packing == "shared_prefix", stage.max_row_tokens, stage.end_token_share)
-        self.collate = Collator(self.system.processor.tokenizer.pad_token_id, self.vision.key, stage.join_rows)
+        self.encoder = RowEncoder(self.system, self.vision, self.options)
+        self.limit = row_limit(self.system, stage)
+        self.capacity = stage.max_row_tokens if stage.packing == "packed" else None
+        is_free = self.capacity is not None and packed_isolation(self.system.spec) == "positions"
+        pad = self.system.processor.tokenizer.pad_token_id
+        self.collate = Collator(pad, join_rows=stage.join_rows, by_positions=is_free)
+        self._lengths: dict[tuple[int, ...], int] = {}
 
     def batch(self, units: Sequence[Unit]) -> dict[str, Tensor]:
         """Return the tensors of one micro-batch; see ``Collator``."""
-        batch = self.collate([self.row(unit) for unit in units])
-        if self.vision.key in batch:
-            batch[self.vision.key] = batch[self.vision.key].to(self.dtype)
-        return batch
+        rows = [row for unit in units for row in self.rows(unit)]
+        if self.capacity is not None:
+            rows = fill_rows(rows, self.capacity)
+        return in_model_dtypes(self.collate(rows), self.system.model)
 
-    def row(self, unit: Unit) -> Row:
-        """Return one row: tokens, pictures, extra targets."""
-        row = self._text(unit) if self.needs_text else Row([], [], [], [])
-        row.num_visual_tokens = self.system.processor.num_visual_tokens
-        if unit.images:
-            row.vision = self.vision.load(self.system, [Path(unit.root) / image for image in unit.images])
-        for loss in self.context.losses:
-            loss.add_targets(row, unit)
-        return row
+    def rows(self, unit: Unit) -> list[Row]:
+        """Return the rows of a unit: tokens, pictures, extra targets."""
+        rows = [self._within_limit(row, unit) for row in self.encoder.rows(unit, self.needs_text)]
+        for row in rows:
+            for loss in self.context.losses:
+                loss.add_targets(row, unit)
+        return rows
+
+    def _within_limit(self, row: Row, unit: Unit) -> Row:
+        # Why not packed rows: positions of a branch go on from the prefix, whatever the number of branches.
+        if row.is_packed:
+            return row
+        kept = truncated(row, self.limit, self.encoder.placeholder_ids)
+        if kept is None or (kept is not row and self.context.stage.too_long != "truncate"):
+            raise DataError(
+                f"Sample {unit.samples[0].id} has {row.num_tokens} tokens with its pictures; a row has at most "
+                f"{self.limit}. Set too_long: skip or truncate in the stage."
+            )
+        return kept
 
     def length(self, unit: Unit) -> int:
         """Return the tokens of a unit."""
-        return len(self._text(unit).input_ids)
-
-    def _text(self, unit: Unit) -> Row:
-        per_image = self.system.processor.num_visual_tokens
-        return encode_unit(self.system.processor, unit, [per_image] * len(unit.images), self.options)
+        # Contract: the mixture keeps its samples alive, so their identities stay theirs.
+        key = tuple(id(sample) for sample in unit.samples)
+        if key not in self._lengths:
+            self._lengths[key] = sum(row.num_tokens for row in self.encoder.texts(unit))
+        return self._lengths[key]

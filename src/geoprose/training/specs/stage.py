@@ -33,9 +33,16 @@ class StageSpec(Spec):
     """Rows of a micro-batch: samples, or images with ``packing: shared_prefix``."""
     accumulation: PositiveInt = 1
     """Micro-batches of an optimiser step."""
-    packing: Literal["none", "shared_prefix", "length_grouped"] = "none"
+    packing: Literal["none", "shared_prefix", "length_grouped", "packed"] = "none"
+    """``shared_prefix``: all questions about a picture in one row that holds it once. ``length_grouped``: rows of
+    similar length together. ``packed``: as many conversations as fit in rows of ``max_row_tokens``, isolated from each
+    other; refused where the language model is found to mix them."""
     max_row_tokens: PositiveInt | None = None
-    """With ``shared_prefix``: answers that would make the row longer are left out of it."""
+    """With ``shared_prefix``: answers that would make the row longer are left out of it. With ``packed``: tokens of a
+    row."""
+    too_long: Literal["error", "skip", "truncate"] = "error"
+    """What happens to a sample with more tokens than the language model's context, or than a packed row: refuse the run
+    and name it, leave it out, or cut its end (never inside a picture). What is left out or cut is counted."""
     join_rows: bool = False
     """Lay the rows of a micro-batch behind each other in one sequence, masked from each other: no padding."""
     end_token_share: NonNegativeFloat = Field(default=1.0, le=1.0)
@@ -62,6 +69,8 @@ class StageSpec(Spec):
             raise ValueError("a stage needs at least one loss and one data source")
         if all(source.share is not None for source in self.data) or sum(s.share or 0.0 for s in self.data) >= 1.0:
             raise ValueError("shares must leave a rest, and one data source without a share to fill it")
+        if self.packing == "packed" and self.max_row_tokens is None:
+            raise ValueError("packing: packed needs max_row_tokens, the tokens of a row")
         labels = [loss.label for loss in self.losses]
         if len(set(labels)) != len(labels):
             raise ValueError("each loss may be given once")
