@@ -14,11 +14,13 @@ from geoprose.core.errors import ConfigError, ModelError, ResourceError
 from geoprose.core.spec import merge
 from geoprose.models.dual.config import DualEncoderConfig
 from geoprose.models.dual.model import GeoproseDualEncoder
+from geoprose.models.dual.towers import VisionTower
+from geoprose.models.parts.encoders.position_table import resize_position_table
 from geoprose.models.registries import TEXT_TOWERS, VISION_TOWERS
 from geoprose.processing.dual import DualEncoderProcessor
 from geoprose.processing.image_processor import GeoproseImageProcessor
 from geoprose.systems.build import BuildOptions, System
-from geoprose.systems.hf_config import sub_config
+from geoprose.systems.hf_config import known_values, sub_config
 from geoprose.systems.interop import REFERENCES
 from geoprose.systems.pretrained import weights_dir
 from geoprose.systems.specs.dual import DualEncoderSpec
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from geoprose.models.dual.towers import Tower
     from geoprose.systems.specs.dense import DenseSpec
 
 _TINY = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
@@ -125,8 +128,9 @@ def text_options(spec: DualEncoderSpec | DenseSpec) -> dict[str, Any]:
 def tiny_towers(spec: DualEncoderSpec | DenseSpec) -> dict[str, Any]:
     """Return spec values with both towers shrunk and no pretrained weights; a tile has four patches along each edge."""
     values: dict[str, Any] = spec.model_dump(mode="json")
-    for part in (values["vision_encoder"], values["text_encoder"]):
-        part["config"].update(_TINY)
+    for part, towers in ((values["vision_encoder"], VISION_TOWERS), (values["text_encoder"], TEXT_TOWERS)):
+        known = known_values(towers.get(part["type"]).model_type)
+        part["config"].update({name: value for name, value in _TINY.items() if name in known})
         part["weights"] = None
     text = values["text_encoder"]
     text["config"]["max_position_embeddings"] = text["max_length"] = _TINY_LENGTH
@@ -201,12 +205,22 @@ def load_dual_weights(model: GeoproseDualEncoder, spec: DualEncoderSpec) -> None
         ModelError: If one is missing, unexpected or of another shape.
     """
     if spec.weights is None:
-        for tower, part in ((model.vision, "vision_encoder"), (model.text, "text_encoder")):
-            folder = weights_dir(getattr(spec, part).weights, part)
-            state = type(tower.model).from_pretrained(folder, local_files_only=True, use_safetensors=True).state_dict()
-            assign_strictly(tower.model, state, folder)
+        load_tower(model.vision, weights_dir(spec.vision_encoder.weights, "vision_encoder"))
+        load_tower(model.text, weights_dir(spec.text_encoder.weights, "text_encoder"))
         return
     assign_strictly(model, published_weights(spec, model.config), weights_folder(spec))
+
+
+def load_tower(tower: Tower, folder: Path) -> None:
+    """Put pretrained weights into one tower; the positions of a vision tower are brought to its grid.
+
+    Raises:
+        ModelError: If one is missing, unexpected or of another shape.
+    """
+    state = type(tower.model).from_pretrained(folder, local_files_only=True, use_safetensors=True).state_dict()
+    if isinstance(tower, VisionTower) and (table := tower.position_table) in state:
+        state[table] = resize_position_table(state[table], tower.num_prefix, tower.grid_side())
+    assign_strictly(tower.model, state, folder)
 
 
 def published_weights(spec: DualEncoderSpec | DenseSpec, config: Any) -> dict[str, Tensor]:

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from geoprose.experiments.reproduce.base import Workplace
 
 CAPTION = "caption"
-SHUFFLED = "shuffled"
-"""Split of the control: the test pictures with each other's captions."""
+SHUFFLED, MISPAIRED = "shuffled", "mispaired"
+"""Files of the controls: the retrieval of test pictures, and the training pairs, with each other's pictures."""
 _CARD = "pictures.json"
 
 
@@ -58,7 +58,8 @@ def build_captioned(out_dir: Path, source_dir: Path, limit: int | None) -> Path:
     """Write the data set of an experiment unless it is there: captions of every split, and the retrieval of the test.
 
     ``train.jsonl``, ``val.jsonl``, ``test.jsonl`` hold samples of task ``caption``; the last two also those of
-    retrieval, and ``shuffled.jsonl`` the retrieval of test pictures that have each other's captions.
+    retrieval. ``shuffled.jsonl`` and ``mispaired.jsonl`` hold the retrieval of the test and the training captions with
+    each other's pictures.
 
     Args:
         out_dir: Folder to write; ``source`` in it links to the pictures.
@@ -84,6 +85,7 @@ def build_captioned(out_dir: Path, source_dir: Path, limit: int | None) -> Path:
         queries = [] if split == "train" else _retrieval(found)
         write_samples([*_caption_samples(found), *queries], out_dir / f"{split}.jsonl")
     write_samples(_retrieval(_exchanged(by_split["test"])), out_dir / f"{SHUFFLED}.jsonl")
+    write_samples(_caption_samples(_exchanged(by_split["train"])), out_dir / f"{MISPAIRED}.jsonl")
     write_json(out_dir / _CARD, [vars(picture) for picture in pictures])
     return out_dir
 
