@@ -42,8 +42,8 @@ class Vocabulary:
         return logits_KV.index_fill(-1, self._banned.to(logits_KV.device), CLOSED)
 
 
-def sum_in_chunks(function: Callable[..., Tensor], chunk: int, *tensors: Tensor) -> Tensor:
-    """Return the sum of ``function`` over chunks of the first axis of ``tensors``.
+def map_in_chunks(function: Callable[..., Tensor], chunk: int, *tensors: Tensor) -> Tensor:
+    """Return what ``function`` makes of chunks of the first axis of ``tensors``, put together again.
 
     With more than one chunk, what a chunk computed is computed again for the gradient instead of kept: memory is that
     of one chunk, and the head runs twice.
@@ -56,4 +56,4 @@ def sum_in_chunks(function: Callable[..., Tensor], chunk: int, *tensors: Tensor)
             checkpoint(function, *(tensor[start : start + chunk] for tensor in tensors), use_reentrant=False)
             for start in range(0, size, chunk)
         ]
-    return torch.stack(pieces).sum()
+    return torch.cat(pieces)

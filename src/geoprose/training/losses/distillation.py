@@ -13,7 +13,7 @@ from geoprose.core.errors import ConfigError
 from geoprose.data.collator import IGNORED_LABEL
 from geoprose.training.distillation.divergences import Divergence, log_probabilities
 from geoprose.training.distillation.teacher_pass import teacher_pass
-from geoprose.training.distillation.vocabulary import Vocabulary, sum_in_chunks
+from geoprose.training.distillation.vocabulary import Vocabulary, map_in_chunks
 from geoprose.training.losses.base import Batch, Forward, LossContext, StageLoss
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ class AnswerLoss(TeacherLoss):
         """Return the number of answer tokens."""
         return float((batch["next_ids"] != IGNORED_LABEL).sum())
 
-    def gold_sum(self, forward: Forward, divergence: Divergence, temperature: float = 1.0) -> Tensor:
+    def gold_divergence(
+        self, forward: Forward, divergence: Divergence, temperature: float = 1.0, lm_weight: float = 0.0
+    ) -> Tensor:
         """Return divergence and weighted cross-entropy summed over the gold answers.
 
         Args:
@@ -64,6 +66,7 @@ class AnswerLoss(TeacherLoss):
             divergence: What to sum.
             temperature: Softens both distributions; the divergence is multiplied by its square, so that the size of
                 the gradient stays (Hinton et al., section 2).
+            lm_weight: Weight of the cross-entropy.
         """
         next_ids_BT = forward.batch["next_ids"]
         targets_K = next_ids_BT[next_ids_BT != IGNORED_LABEL]
@@ -72,13 +75,11 @@ class AnswerLoss(TeacherLoss):
         states_KD = forward.hidden[next_ids_BT != IGNORED_LABEL]
         teacher_KD = teacher_pass(self.teacher, forward).states(next_ids_BT)
 
-        def summed(states: Tensor, theirs: Tensor, targets: Tensor) -> Tensor:
+        def scored(states: Tensor, theirs: Tensor, targets: Tensor) -> Tensor:
             student = self.vocabulary.logits(forward.model, states)
             with torch.no_grad():
                 teacher = log_probabilities(self.vocabulary.logits(self.teacher.model, theirs), temperature)
-            value = temperature**2 * divergence(log_probabilities(student, temperature), teacher).sum()
-            if self.spec.lm_weight:
-                value = value + self.spec.lm_weight * F.cross_entropy(student, targets, reduction="sum")
-            return value
+            value = temperature**2 * divergence(log_probabilities(student, temperature), teacher)
+            return value + lm_weight * F.cross_entropy(student, targets, reduction="none") if lm_weight else value
 
-        return sum_in_chunks(summed, self.spec.chunk_positions, states_KD, teacher_KD, targets_K)
+        return map_in_chunks(scored, self.spec.chunk_positions, states_KD, teacher_KD, targets_K).sum()

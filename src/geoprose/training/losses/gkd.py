@@ -36,7 +36,7 @@ class GkdLoss(OnPolicyLoss):
         """Return the divergence and the weighted cross-entropy, summed."""
         if self.key in forward.batch:
             return self.sampled_sum(forward, self.divergence)
-        return self.gold_sum(forward, self.divergence)
+        return self.gold_divergence(forward, self.divergence, lm_weight=float(self.spec.lm_weight))
 
 
 class ReverseKlOnPolicyLoss(GkdLoss):

@@ -20,4 +20,5 @@ class KdOfflineLoss(AnswerLoss):
 
     def loss_sum(self, forward: Forward) -> Tensor:
         """Return the divergence (times temperature squared) and the weighted cross-entropy, summed."""
-        return self.gold_sum(forward, DIVERGENCES[self.spec.divergence], self.spec.temperature)
+        spec = self.spec
+        return self.gold_divergence(forward, DIVERGENCES[spec.divergence], spec.temperature, float(spec.lm_weight))

@@ -14,7 +14,7 @@ from geoprose.data.mixture import generator
 from geoprose.training.distillation.divergences import Divergence, log_probabilities
 from geoprose.training.distillation.sampling import SamplingOptions, sample_batch
 from geoprose.training.distillation.teacher_pass import teacher_pass
-from geoprose.training.distillation.vocabulary import sum_in_chunks
+from geoprose.training.distillation.vocabulary import map_in_chunks
 from geoprose.training.forward import Forward
 from geoprose.training.losses.distillation import AnswerLoss
 from geoprose.training.losses.lm import causal_lm_loss_sum
@@ -75,14 +75,15 @@ class OnPolicyLoss(AnswerLoss):
         place_K = ours.batch["place"][ours.batch["is_answer"]]
         theirs_KD = teacher_pass(self.teacher, ours).at(place_K)
 
-        def summed(states: Tensor, theirs: Tensor) -> Tensor:
+        def scored(states: Tensor, theirs: Tensor) -> Tensor:
             student = log_probabilities(self.vocabulary.logits(forward.model, states))
             with torch.no_grad():
                 teacher = log_probabilities(self.vocabulary.logits(self.teacher.model, theirs))
-            return divergence(student, teacher).sum()
+            return divergence(student, teacher)
 
         states_KD = ours.hidden.flatten(0, 1)[place_K]
-        return sum_in_chunks(summed, self.spec.chunk_positions, states_KD, theirs_KD) + self.lm_term(forward)
+        total = map_in_chunks(scored, self.spec.chunk_positions, states_KD, theirs_KD).sum()
+        return total + self.lm_term(forward)
 
     def lm_term(self, forward: Forward) -> Tensor | float:
         """Return the weighted cross-entropy of the gold answers, scaled to the number of sampled tokens.

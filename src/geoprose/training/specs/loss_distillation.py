@@ -110,6 +110,12 @@ class MiniLlmLossSpec(OnPolicyLossSpec):
     reward_scaling: PositiveFloat = 0.5
     """``released`` only: rewards are divided by it."""
 
+    @model_validator(mode="after")
+    def _check(self) -> MiniLlmLossSpec:
+        if self.temperature != 1.0:
+            raise ValueError("minillm samples from the distributions it compares: temperature must be 1")
+        return self
+
 
 class FeatureAlignmentLossSpec(BaseLossSpec):
     """Hidden states of student and teacher drawn together (our reading of the method behind brief 004)."""
