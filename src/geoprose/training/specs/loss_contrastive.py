@@ -86,7 +86,7 @@ class ImagebindInfonceSpec(PairLossSpec):
 
     type: Literal["imagebind_infonce"] = "imagebind_infonce"
     modality: str
-    """Branch that trains, such as ``thermal``; each sample's second file is its input."""
+    """Branch that trains, such as ``thermal``; ``meta["media"]`` of each sample names one file of it."""
     temperature: PositiveFloat = 0.07
     """Fixed."""
 
@@ -96,4 +96,4 @@ class ImagebindInfonceSpec(PairLossSpec):
         return f"{self.type}_{self.modality}"
 
 
-ContrastiveLossSpec = ClipLossSpec | SiglipLossSpec | ItcLossSpec | ItmLossSpec | ItgLossSpec
+ContrastiveLossSpec = ClipLossSpec | SiglipLossSpec | ItcLossSpec | ItmLossSpec | ItgLossSpec | ImagebindInfonceSpec
