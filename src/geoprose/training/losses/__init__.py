@@ -23,6 +23,8 @@ LOSSES: Registry[type[StageLoss]] = Registry(
         "siglip": "geoprose.training.losses.contrastive:SiglipLoss",
         "kd_offline": "geoprose.training.losses.kd_offline:KdOfflineLoss",
         "gkd": "geoprose.training.losses.gkd:GkdLoss",
+        "reverse_kl_on_policy": "geoprose.training.losses.gkd:ReverseKlOnPolicyLoss",
+        "minillm": "geoprose.training.losses.minillm:MiniLlmLoss",
         "feature_alignment": "geoprose.training.losses.feature_alignment:FeatureAlignmentLoss",
         "lexical_alignment": "geoprose.training.losses.lexical_alignment:LexicalAlignmentLoss",
         "dpo": "geoprose.training.losses.dpo:DpoLoss",

@@ -7,13 +7,21 @@ from typing import Annotated
 from pydantic import Field
 
 from geoprose.training.specs.loss_contrastive import ContrastiveLossSpec
-from geoprose.training.specs.loss_distillation import FeatureAlignmentLossSpec, GkdLossSpec, KdOfflineLossSpec
+from geoprose.training.specs.loss_distillation import (
+    FeatureAlignmentLossSpec,
+    GkdLossSpec,
+    KdOfflineLossSpec,
+    MiniLlmLossSpec,
+    ReverseKlOnPolicyLossSpec,
+)
 from geoprose.training.specs.loss_language import LexicalAlignmentSpec, LmLossSpec
 from geoprose.training.specs.loss_preference import DpoLossSpec, KtoLossSpec, MpoLossSpec, RewardPairsSpec
 
 LanguageLossSpec = LmLossSpec | LexicalAlignmentSpec
 PreferenceLossSpec = DpoLossSpec | MpoLossSpec | KtoLossSpec | RewardPairsSpec
-DistillationLossSpec = KdOfflineLossSpec | GkdLossSpec | FeatureAlignmentLossSpec
+DistillationLossSpec = (
+    KdOfflineLossSpec | GkdLossSpec | ReverseKlOnPolicyLossSpec | MiniLlmLossSpec | FeatureAlignmentLossSpec
+)
 
 LossSpec = Annotated[
     ContrastiveLossSpec | DistillationLossSpec | LanguageLossSpec | PreferenceLossSpec, Field(discriminator="type")

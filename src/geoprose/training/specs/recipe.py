@@ -46,6 +46,9 @@ class RecipeSpec(Spec):
         names = [stage.name for stage in self.stages]
         if len(set(names)) != len(names):
             raise ValueError("stage names must differ")
+        needy = [loss.label for stage in self.stages for loss in stage.losses if loss.needs_teacher]
+        if needy and self.teacher is None:
+            raise ValueError(f"a teacher is needed by {', '.join(needy)}: give teacher: {{system: DIR}}")
         return self
 
     def stage_seed(self, index: int) -> int:
