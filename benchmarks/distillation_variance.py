@@ -9,6 +9,7 @@ answers. Figures are those of one sampled answer.
 from __future__ import annotations
 
 import argparse
+import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -50,12 +51,12 @@ class Problem:
         (gradient,) = torch.autograd.grad(surrogate(live).sum(), leaf)
         return gradient
 
-    def table(self, gradients_STV: Tensor, chosen: Tensor, weights_S: Tensor) -> Tensor:
-        """Weighted sum of gradients, in the rows of the table (R, V)."""
+    def table(self, gradients: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
+        """Weighted sum of gradients (S, T, V) in the rows of the table (R, V)."""
         import torch
 
         rows = self.toy.prefixes[chosen]
-        weighted = gradients_STV * weights_S[:, None, None]
+        weighted = gradients * weights[:, None, None]
         return torch.zeros_like(self.student).index_add(0, rows.flatten(), weighted.flatten(0, 1))
 
 
@@ -156,10 +157,7 @@ def main() -> None:
             if size == 4:
                 scores.append(z)
     table = {
-        name: {
-            "variance": sum(v for v, _ in found) / len(found),
-            "relative_bias": sum(b for _, b in found) / len(found),
-        }
+        name: {"variance": statistics.mean(v for v, _ in found), "relative_bias": statistics.mean(b for _, b in found)}
         for name, found in rows.items()
     }
     pairs = zip(rows["MiniLLM single + long"], rows["ours, groups of 4"], strict=True)
