@@ -21,6 +21,7 @@ FEEDS: Registry[type[Feed]] = Registry(
     table={
         "conversation": "geoprose.training.feeds.conversation:ConversationFeed",
         "preference": "geoprose.training.feeds.preference:PreferenceFeed",
+        "pictures": "geoprose.training.feeds.pictures:PictureFeed",
         "pairs": "geoprose.training.feeds.pairs:PairFeed",
     },
 )

@@ -62,6 +62,9 @@ class StageLoss(ABC):
     needs_text: bool = True
     """Whether the batch must hold token ids; a connector-only loss needs none."""
 
+    needs_pixels: ClassVar[bool] = False
+    """Whether it reads pixels even where the vision encoder is frozen and its features could be cached."""
+
     needs_layers: bool = False
     """Whether it reads the states of inner layers (``Forward.layers``)."""
 

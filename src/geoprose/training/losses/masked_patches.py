@@ -92,7 +92,7 @@ class MaskedPatchesLoss(StageLoss):
             torch.manual_seed(context.seed)
             head = nn.Linear(_width(encoder), 3 * self.side**2)
             patch = nn.Parameter(torch.randn(3, self.side, self.side) * _MASK_STD)
-        self.parameters = {"weight": head.weight, "bias": head.bias, "patch": patch}
+        self.parameters = {**dict(head.named_parameters()), "patch": patch}
 
     def num_items(self, batch: Batch) -> float:
         """Return the hidden patches."""
@@ -109,7 +109,7 @@ class MaskedPatchesLoss(StageLoss):
         patches = self.parameters["patch"].repeat(1, self.grid, self.grid)
         features_NPE = _patch_features(encoder, torch.where(pixel_hidden, patches.to(pixels_NCHW.dtype), pixels_NCHW))
         painted_NPF = F.linear(features_NPE.to(patches.dtype), self.parameters["weight"], self.parameters["bias"])
-        painted_NFgg = painted_NPF.transpose(1, 2).unflatten(2, (self.grid, self.grid))
+        painted_NFgg = painted_NPF.transpose(1, 2).reshape(len(painted_NPF), -1, self.grid, self.grid)
         return painting_loss_sum(F.pixel_shuffle(painted_NFgg, self.side), pixels_NCHW, hidden_Ngg)
 
 

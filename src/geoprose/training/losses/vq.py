@@ -97,7 +97,8 @@ class VqCommitmentLoss(StageLoss):
         painted = tower.decoder(tower.post_quant_conv(straight_through_norm(found.straight)))
         error = F.l1_loss(painted, pixels)
         total = found.codebook + self.spec.beta * found.commitment + self.spec.reconstruction_weight * error
-        return total * len(pixels)
+        loss: Tensor = total * len(pixels)
+        return loss
 
 
 def find_tokenizer(model: nn.Module) -> JanusVQVAE | None:

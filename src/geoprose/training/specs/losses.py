@@ -14,6 +14,7 @@ from geoprose.training.specs.loss_distillation import (
     MiniLlmLossSpec,
     ReverseKlOnPolicyLossSpec,
 )
+from geoprose.training.specs.loss_generation import GenerationLossSpec
 from geoprose.training.specs.loss_language import LexicalAlignmentSpec, LmLossSpec
 from geoprose.training.specs.loss_preference import DpoLossSpec, KtoLossSpec, MpoLossSpec, RewardPairsSpec
 
@@ -24,5 +25,6 @@ DistillationLossSpec = (
 )
 
 LossSpec = Annotated[
-    ContrastiveLossSpec | DistillationLossSpec | LanguageLossSpec | PreferenceLossSpec, Field(discriminator="type")
+    ContrastiveLossSpec | DistillationLossSpec | GenerationLossSpec | LanguageLossSpec | PreferenceLossSpec,
+    Field(discriminator="type"),
 ]
