@@ -22,6 +22,7 @@ FEEDS: Registry[type[Feed]] = Registry(
         "conversation": "geoprose.training.feeds.conversation:ConversationFeed",
         "preference": "geoprose.training.feeds.preference:PreferenceFeed",
         "pictures": "geoprose.training.feeds.pictures:PictureFeed",
+        "masks": "geoprose.training.feeds.masks:MaskFeed",
         "pairs": "geoprose.training.feeds.pairs:PairFeed",
     },
 )

@@ -23,6 +23,7 @@ LOSSES: Registry[type[StageLoss]] = Registry(
         "itm": "geoprose.training.losses.qformer:ItmLoss",
         "masked_patches": "geoprose.training.losses.masked_patches:MaskedPatchesLoss",
         "moe_balance": "geoprose.training.losses.moe:MoeBalanceLoss",
+        "segmentation": "geoprose.training.losses.segmentation:SegmentationLoss",
         "siglip": "geoprose.training.losses.contrastive:SiglipLoss",
         "signal_mse": "geoprose.training.losses.signals:SignalMseLoss",
         "vq_commitment": "geoprose.training.losses.vq:VqCommitmentLoss",

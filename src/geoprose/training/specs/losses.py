@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from geoprose.training.specs.loss_contrastive import ContrastiveLossSpec
+from geoprose.training.specs.loss_dense import SegmentationLossSpec
 from geoprose.training.specs.loss_distillation import (
     FeatureAlignmentLossSpec,
     GkdLossSpec,
@@ -25,6 +26,11 @@ DistillationLossSpec = (
 )
 
 LossSpec = Annotated[
-    ContrastiveLossSpec | DistillationLossSpec | GenerationLossSpec | LanguageLossSpec | PreferenceLossSpec,
+    ContrastiveLossSpec
+    | SegmentationLossSpec
+    | DistillationLossSpec
+    | GenerationLossSpec
+    | LanguageLossSpec
+    | PreferenceLossSpec,
     Field(discriminator="type"),
 ]
