@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 
-from geoprose.core.errors import ConfigError
+from geoprose.core.errors import ConfigError, ResourceError
 from geoprose.systems.build import build_system
-from geoprose.training.lora import add_lora, merge_lora
+from geoprose.training.lora import add_lora, merge_lora, save_adapter
 from geoprose.training.specs.lora import LoraSpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SPEC = LoraSpec(rank=2, alpha=8.0, targets=("q_proj", "down_proj"))
 
@@ -42,6 +47,86 @@ def test_adapters_start_silent_and_merge_exactly(model: Any) -> None:
     torch.testing.assert_close(_logits(model), trained, rtol=1e-4, atol=1e-4)
     assert set(model.state_dict()) == keys
     assert merge_lora(model) == 0
+
+
+def _train_a_little(model: Any) -> None:
+    random = torch.Generator().manual_seed(4)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            parameter.data.normal_(std=0.1, generator=random)
+        elif "lora_magnitude" in name:
+            parameter.data.mul_(1.0 + 0.2 * torch.rand(parameter.shape, generator=random))
+
+
+def test_dora_starts_silent_and_merges_exactly(model: Any) -> None:
+    before = _logits(model)
+    add_lora(model, SPEC.model_copy(update={"kind": "dora"}), seed=1)
+    torch.testing.assert_close(_logits(model), before, rtol=1e-5, atol=1e-5)
+    _train_a_little(model)
+    trained = _logits(model)
+    layer = model.model.language_model.layers[0].self_attn.q_proj
+    update = layer.get_base_layer().weight + 4.0 * layer.lora_B["default"].weight @ layer.lora_A["default"].weight
+    magnitude = layer.lora_magnitude_vector["default"].weight
+    by_hand = magnitude[:, None] * update / update.norm(dim=1, keepdim=True)
+    assert merge_lora(model) == 4
+    merged = model.model.language_model.layers[0].self_attn.q_proj
+    torch.testing.assert_close(merged.weight, by_hand.detach(), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(_logits(model), trained, rtol=1e-4, atol=1e-4)
+    plain = build_system("demo", scale="tiny").model
+    add_lora(plain, SPEC, seed=1)
+    assert not any("magnitude" in name for name, _ in plain.named_parameters())
+
+
+@pytest.mark.parametrize("kind", ["nf4", "int8"])
+@pytest.mark.filterwarnings("ignore:MatMul8bitLt")
+def test_a_rounded_base_trains_adapters_and_becomes_plain_again(model: Any, kind: str) -> None:
+    pytest.importorskip("bitsandbytes")
+    from geoprose.training.freeze import apply_freeze_plan
+    from geoprose.training.precision import apply_precision
+
+    exact = model.model.language_model.layers[0].mlp.up_proj.weight.detach().clone()
+    spec = LoraSpec.model_validate({**SPEC.model_dump(), "quantise": kind})
+    add_lora(model, spec, seed=1)
+    report = apply_freeze_plan(model, [])
+    apply_precision(model, "fp32")
+    assert all(".lora_" in name for name in report.names)
+    rounded = model.model.language_model.layers[0].mlp.up_proj.weight
+    assert rounded.dtype in {torch.uint8, torch.int8}
+    assert rounded.numel() * rounded.element_size() <= exact.numel() * (0.5 if kind == "nf4" else 1)
+    ids = torch.arange(10, 20)[None]
+    model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False).logits.square().mean().backward()
+    gradients = [parameter.grad for name, parameter in model.named_parameters() if "lora_B" in name]
+    assert all(gradient is not None and gradient.abs().max() > 0 for gradient in gradients)
+    _train_a_little(model)
+    trained = _logits(model)
+    assert merge_lora(model) == 4
+    # int8 also rounds the inputs of a layer, which the plain layer afterwards does not.
+    torch.testing.assert_close(_logits(model), trained, rtol=1e-3, atol=1e-3 if kind == "nf4" else 0.05)
+    plain = model.model.language_model.layers[0].mlp.up_proj.weight
+    assert plain.dtype == torch.float32
+    step = exact.abs().max() * (0.16 if kind == "nf4" else 0.005)  # half the widest gap of the code
+    assert 0 < (plain - exact).abs().max() <= step
+
+
+def test_without_bitsandbytes_the_way_out_is_said(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    with pytest.raises(ResourceError, match=r"geoprose\[quantise\]"):
+        add_lora(model, SPEC.model_copy(update={"quantise": "nf4"}), seed=1)
+
+
+@pytest.mark.parametrize("kind", ["lora", "dora"])
+def test_adapters_beside_the_weights_are_read_back(model: Any, tmp_path: Path, kind: str) -> None:
+    from peft import PeftModel
+
+    spec = SPEC.model_copy(update={"kind": kind})
+    add_lora(model, spec, seed=1)
+    _train_a_little(model)
+    save_adapter(model, spec, tmp_path / "adapter")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # peft warns about keys that are missing
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)  # peft asks by the old name
+        again = PeftModel.from_pretrained(build_system("demo", scale="tiny").model, str(tmp_path / "adapter"))
+    torch.testing.assert_close(_logits(again), _logits(model), rtol=1e-5, atol=1e-5)
 
 
 def test_the_start_depends_on_the_seed_only(model: Any) -> None:

@@ -10,6 +10,7 @@ from geoprose.core.errors import ConfigError, TrainingError
 from geoprose.training.optimiser import (
     build_optimiser,
     build_scheduler,
+    layer_decay_factors,
     optimiser_tensors,
     rate_factor,
     restore_optimiser,
@@ -64,11 +65,57 @@ def test_a_rate_for_nothing_is_refused() -> None:
         ({"kind": "linear", "final_fraction": 0.2}, [1, 0.8, 0.6, 0.4]),
         ({"kind": "cosine"}, [1, 0.5 + 0.5 * 0.5**0.5, 0.5, 0.5 - 0.5 * 0.5**0.5]),
         ({"kind": "cosine", "warmup_steps": 2, "final_fraction": 0.1}, [0.5, 0.1 + 0.9 * 0.8535534, 0.55, 0.2318019]),
+        ({"kind": "inverse_sqrt", "warmup_steps": 2}, [0.5, 1, (2 / 3) ** 0.5, 0.5**0.5]),
+        ({"kind": "linear", "warmup_fraction": 0.4, "curve": "after_warmup"}, [0.5, 1, 1, 0.5]),
+        ({"kind": "cosine", "warmup_fraction": 0.25, "curve": "after_warmup"}, [1, 1, 0.75, 0.25]),
     ],
 )
 def test_curves(schedule: dict[str, object], expected: list[float]) -> None:
     spec = ScheduleSpec.model_validate(schedule)
     assert [rate_factor(step, spec, 4) for step in range(4)] == pytest.approx(expected)
+
+
+def test_the_curve_after_a_warm_up_is_that_of_transformers() -> None:
+    from transformers import get_cosine_schedule_with_warmup
+
+    optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    theirs = get_cosine_schedule_with_warmup(optimiser, 3, 20)
+    ours = ScheduleSpec.model_validate({"warmup_fraction": 0.15, "curve": "after_warmup"})
+    for step in range(3, 20):  # below, theirs starts at 0 and ours at 1 / 3
+        assert rate_factor(step, ours, 20) == pytest.approx(theirs.lr_lambdas[0](step))
+
+
+def test_a_warm_up_is_given_once() -> None:
+    with pytest.raises(ValueError, match="not both"):
+        ScheduleSpec(warmup_steps=2, warmup_fraction=0.1)
+
+
+LAYERED = [
+    "model.vision_encoder.tower.embeddings.patch.weight",
+    "model.vision_encoder.tower.encoder.layer.0.q.weight",
+    "model.vision_encoder.tower.encoder.layer.1.mlp.layers.7.weight",
+    "model.vision_encoder.tower.norm.weight",
+    "model.connector.layers.0.weight",
+]
+
+
+def test_rates_fall_from_layer_to_layer() -> None:
+    factors = layer_decay_factors(LAYERED, {"vision_encoder": 0.5})
+    assert list(factors.values()) == [0.125, 0.25, 0.5, 1.0]
+    named = {name: nn.Parameter(torch.zeros(2, 2)) for name in LAYERED}
+    spec = _stage(learning_rate=8.0, learning_rates={"vision_encoder.*": 4.0}, layer_decay={"vision_encoder": 0.5})
+    rates = {name: g["lr"] for g in build_optimiser(named, spec).param_groups for name in g["names"]}
+    assert [rates[name] for name in LAYERED] == [0.5, 1.0, 2.0, 4.0, 8.0]
+    with pytest.raises(ConfigError, match="language_model"):
+        layer_decay_factors(LAYERED, {"language_model": 0.9})
+
+
+def test_lora_plus_rates() -> None:
+    """LoRA+ (arXiv:2402.12354) trains B faster than A."""
+    named = {f"model.language_model.q_proj.lora_{x}.default.weight": nn.Parameter(torch.zeros(2, 2)) for x in "AB"}
+    spec = _stage(learning_rate=1.0, learning_rates={"*.lora_B.*": 16.0})
+    rates = {name: g["lr"] for g in build_optimiser(named, spec).param_groups for name in g["names"]}
+    assert list(rates.values()) == [1.0, 16.0]
 
 
 def _step(optimiser: torch.optim.Optimizer, scheduler: object, named: dict[str, nn.Parameter], number: int) -> None:

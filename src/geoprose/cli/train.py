@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import typer
@@ -31,6 +32,8 @@ def train(
         typer.echo(json.dumps(plan) if json_output else _plan_text(plan))
         return
     result = run_recipe(recipe, overrides, out_dir, resume, data_dir)
+    if os.environ.get("RANK", "0") != "0":  # of several processes the first one speaks
+        return
     if json_output:
         typer.echo(
             json.dumps({"out_dir": str(result.out_dir), "system_dir": str(result.system_dir), "run": result.record})

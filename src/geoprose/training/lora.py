@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from geoprose.core.errors import ConfigError
 from geoprose.core.registry import unknown_name_message
+from geoprose.training.checkpoint import write_tensors
+from geoprose.training.quantise import quantise, restore
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from geoprose.training.specs.lora import LoraSpec
 
 
@@ -22,19 +27,18 @@ def add_lora(model: Any, spec: LoraSpec, seed: int) -> int:
     Raises:
         ConfigError: If a target names no linear layer of the part.
     """
-    from peft import LoraConfig, inject_adapter_in_model
+    from peft import inject_adapter_in_model
 
     part = model.model.get_submodule(spec.within)
     linear_names = {name.rsplit(".", 1)[-1] for name, module in part.named_modules() if isinstance(module, nn.Linear)}
     for target in spec.targets:
         if target not in linear_names:
             raise ConfigError(unknown_name_message(f"LoRA target in {spec.within}", target, linear_names))
-    config = LoraConfig(
-        r=spec.rank, lora_alpha=spec.alpha, lora_dropout=spec.dropout, target_modules=list(spec.targets), bias="none"
-    )
+    if spec.quantise != "none":
+        quantise(part, spec.quantise)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        inject_adapter_in_model(config, part)
+        inject_adapter_in_model(_config(spec, list(spec.targets)), part)
         if spec.init == "normal":
             for _, layer in _adapted_layers(part):
                 matrix = layer.lora_A["default"].weight
@@ -48,19 +52,58 @@ def add_lora(model: Any, spec: LoraSpec, seed: int) -> int:
 def merge_lora(model: nn.Module) -> int:
     """Add each adapter to its layer's weight and take the adapter out; return how many layers were merged.
 
-    The sum is made and kept in float32, so merging rounds nothing away.
+    The sum is made and kept in float32, so merging rounds nothing away. Layers that were rounded become plain again.
     """
+    restore(model)
     layers = _adapted_layers(model)
     for name, layer in layers:
         base = layer.get_base_layer()
-        update = layer.get_delta_weight("default").float()
-        base.weight.data = base.weight.data.float() + update
+        base.weight.data = _merged_weight(layer, base.weight.data.float())
         if base.bias is not None:
             base.bias.data = base.bias.data.float()
         parent_name, _, attribute = name.rpartition(".")
         setattr(model.get_submodule(parent_name), attribute, base)
     _forget_peft(model)
     return len(layers)
+
+
+def _merged_weight(layer: Any, weight_OI: Tensor) -> Tensor:
+    """Return W + s B A, and for DoRA its rows scaled to the trained norms: m (W + s B A) / |W + s B A|."""
+    updated_OI: Tensor = weight_OI + layer.get_delta_weight("default").float()
+    if "default" not in layer.lora_magnitude_vector:
+        return updated_OI
+    magnitude_O = layer.lora_magnitude_vector["default"].weight.data.float()
+    return updated_OI * (magnitude_O / updated_OI.norm(dim=1)).unsqueeze(1)
+
+
+def save_adapter(model: Any, spec: LoraSpec, folder: Path) -> None:
+    """Write the adapters of ``add_lora`` as ``PeftModel.from_pretrained`` reads them.
+
+    Args:
+        model: Composite with adapters.
+        spec: What ``add_lora`` was given.
+        folder: Folder to write.
+    """
+    folder.mkdir(parents=True)
+    names = "|".join(re.escape(name) for name in spec.targets)
+    _config(spec, rf"model\.{re.escape(spec.within)}\.(.*\.)?({names})").save_pretrained(str(folder))
+    tensors = {name: tensor for name, tensor in model.state_dict().items() if ".lora_" in name}
+    # Contract: PEFT's files leave the name of the adapter out.
+    short = {f"base_model.model.{name.replace('.default', '')}": tensor for name, tensor in tensors.items()}
+    write_tensors(folder / "adapter_model.safetensors", short)
+
+
+def _config(spec: LoraSpec, targets: list[str] | str) -> Any:
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=spec.rank,
+        lora_alpha=spec.alpha,
+        lora_dropout=spec.dropout,
+        target_modules=targets,
+        bias="none",
+        use_dora=spec.kind == "dora",
+    )
 
 
 def _forget_peft(model: nn.Module) -> None:

@@ -43,7 +43,7 @@ class StageModule(nn.Module):
         return sums + self._zero() if self.reads_all else sums
 
     def trained(self) -> dict[str, nn.Parameter]:
-        """Return everything that trains: the model's parameters by their own names, the losses' as ``loss.<label>...``."""
+        """Return everything that trains: the model's by their own names, the losses' as ``loss.<label>...``."""
         named = {name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad}
         return {**named, **self.of_losses()}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,12 +17,14 @@ from geoprose.training.module import LOSS_PREFIX
 from geoprose.training.sharding import like
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from geoprose.training.specs.schedule import ScheduleSpec
     from geoprose.training.specs.stage import StageSpec
 
 _SEPARATOR = "::"
+_LAYER = re.compile(r"\.(?:layers?|blocks?|h|resblocks)\.(\d+)\.")
+_EMBEDDING = re.compile(r"embed|patch|cls_token|class_token|register_tokens")
 
 
 def build_optimiser(named: Mapping[str, nn.Parameter], stage: StageSpec) -> torch.optim.AdamW:
@@ -35,11 +38,13 @@ def build_optimiser(named: Mapping[str, nn.Parameter], stage: StageSpec) -> torc
         ConfigError: If a glob of ``learning_rates`` matches nothing that trains.
     """
     unused = set(stage.learning_rates)
+    decays_by_layer = layer_decay_factors(list(named), stage.layer_decay)
     groups: dict[tuple[float, float], dict[str, Any]] = {}
     for name, parameter in named.items():
         glob = next((g for g in stage.learning_rates if fnmatch.fnmatchcase(short_name(name), g)), None)
         unused.discard(glob or "")
         rate = stage.learning_rate if glob is None else stage.learning_rates[glob]
+        rate *= decays_by_layer.get(name, 1.0)
         decays = not name.startswith(LOSS_PREFIX) and (stage.optimiser.decay == "all" or parameter.dim() > 1)
         decay = stage.optimiser.weight_decay if decays else 0.0
         group = groups.setdefault((rate, decay), {"params": [], "names": [], "lr": rate, "weight_decay": decay})
@@ -55,12 +60,46 @@ def build_optimiser(named: Mapping[str, nn.Parameter], stage: StageSpec) -> torc
     )
 
 
+def layer_decay_factors(names: Sequence[str], decays: Mapping[str, float]) -> dict[str, float]:
+    """Return the factor of the rate of every parameter of the parts with a layer-wise decay.
+
+    Layer i (from 0) of n gets ``decay ** (n - i)``, the embeddings below the first ``decay ** (n + 1)``, and what lies
+    above the last layer 1.
+
+    Args:
+        names: Parameters that train; the layers are counted by the highest number among them.
+        decays: Part below the backbone to its decay, e.g. ``vision_encoder: 0.9``.
+
+    Raises:
+        ConfigError: If a part has no numbered layer that trains.
+
+    Source:
+        BEiT, arXiv:2106.08254, appendix; code microsoft/unilm ``beit/optim_factory.py`` (``LayerDecayValueAssigner``),
+        which LAVIS (BLIP-2) and InternVL copy.
+    """
+    factors = {}
+    for part, decay in decays.items():
+        inside = [name for name in names if short_name(name).startswith(f"{part}.")]
+        depths = {name: int(found[1]) for name in inside if (found := _LAYER.search(short_name(name)))}
+        if not depths:
+            raise ConfigError(f"layer_decay: no numbered layer of {part!r} trains; let its layers train or drop it.")
+        num_layers = max(depths.values()) + 1
+        for name in inside:
+            above = num_layers - depths[name] if name in depths else (num_layers + 1 if _EMBEDDING.search(name) else 0)
+            factors[name] = decay**above
+    return factors
+
+
 def rate_factor(step: int, schedule: ScheduleSpec, num_steps: int) -> float:
     """Return the share of the full rate at optimiser step ``step`` (from 0)."""
-    warmup = min(1.0, (step + 1) / schedule.warmup_steps) if schedule.warmup_steps else 1.0
+    num_warmup = schedule.num_warmup(num_steps)
+    warmup = min(1.0, (step + 1) / num_warmup) if num_warmup else 1.0
     if schedule.kind == "constant":
         return warmup
-    progress = min(1.0, step / num_steps)
+    if schedule.kind == "inverse_sqrt":
+        return warmup * min(1.0, math.sqrt(max(1, num_warmup) / (step + 1)))
+    start = num_warmup if schedule.curve == "after_warmup" else 0
+    progress = min(1.0, max(0, step - start) / max(1, num_steps - start))
     left = 1.0 - progress if schedule.kind == "linear" else 0.5 * (1.0 + math.cos(math.pi * progress))
     return warmup * (schedule.final_fraction + (1.0 - schedule.final_fraction) * left)
 

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-_ENCODER_PREFIX = "model.vision_encoder."
+_CAST = (torch.float32, torch.float16, torch.bfloat16)  # rounded weights (QLoRA) are integers; float64 is for proofs
+_ENCODER_PREFIXES = ("model.vision_encoder.", "vision.")
 
 
 def has_fast_bf16() -> bool:
@@ -41,9 +42,9 @@ def apply_precision(model: nn.Module, precision: Literal["fp32", "bf16", "auto"]
     which replays the stages in order, holds the same numbers as the uninterrupted one. Float64 is left alone.
     """
     named = list(model.named_parameters())
-    encoder_runs = any(p.requires_grad for name, p in named if name.startswith(_ENCODER_PREFIX))
+    encoder_runs = any(p.requires_grad for name, p in named if name.startswith(_ENCODER_PREFIXES))
     for name, parameter in named:
-        if parameter.dtype == torch.float64 or (name.startswith(_ENCODER_PREFIX) and not encoder_runs):
+        if parameter.dtype not in _CAST or (name.startswith(_ENCODER_PREFIXES) and not encoder_runs):
             continue
         parameter.data = parameter.data.to(torch.float32 if parameter.requires_grad else DTYPES[precision])
 

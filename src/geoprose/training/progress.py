@@ -11,10 +11,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from geoprose.training.state import StepReport
+    from geoprose.training.trackers import Tracker
 
 logger = logging.getLogger(__name__)
 
@@ -93,12 +94,14 @@ class RunLog:
         folder: Folder of the stage.
         stage: Name of the stage.
         last_step: Lines after this step are dropped: they belong to work that a resumed run does again.
+        trackers: Services that get the same numbers.
     """
 
-    def __init__(self, folder: Path, stage: str, last_step: int) -> None:
+    def __init__(self, folder: Path, stage: str, last_step: int, trackers: Sequence[Tracker] = ()) -> None:
         self.path = folder / LOG_FILE
         self.stage = stage
         folder.mkdir(parents=True, exist_ok=True)
+        self.trackers = tuple(trackers)
         self._drop_after(last_step)
         self._board = _tensorboard(folder / "tensorboard", last_step)
 
@@ -107,17 +110,21 @@ class RunLog:
         row = {"stage": self.stage, **asdict(report)}
         with self.path.open("a", encoding="utf-8") as handle:
             handle.write(json.dumps(row) + "\n")
+        names = ("loss", "learning_rate", "grad_norm", "tokens_per_second")
+        values = {f"train/{name}": float(row[name]) for name in names if row[name] is not None}
+        values.update({f"train/loss_{name}": value for name, value in report.parts.items()})
         if self._board is not None:
-            for name in ("loss", "learning_rate", "grad_norm", "tokens_per_second"):
-                if row[name] is not None:
-                    self._board.add_scalar(f"train/{name}", row[name], report.step)
-            for name, value in report.parts.items():
-                self._board.add_scalar(f"train/loss_{name}", value, report.step)
+            for name, value in values.items():
+                self._board.add_scalar(name, value, report.step)
+        for tracker in self.trackers:
+            tracker.write(report.step, values)
 
     def close(self) -> None:
-        """Flush TensorBoard."""
+        """Flush TensorBoard and end the runs of the trackers."""
         if self._board is not None:
             self._board.close()
+        for tracker in self.trackers:
+            tracker.close()
 
     def _drop_after(self, last_step: int) -> None:
         lines = self.path.read_text().splitlines() if self.path.is_file() else []

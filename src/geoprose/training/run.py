@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from contextlib import nullcontext
-from dataclasses import dataclass
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,13 @@ from geoprose.training import checkpoint as checkpoints
 from geoprose.training import distributed
 from geoprose.training.access import body_of
 from geoprose.training.batches import build_mixture, data_hashes
+from geoprose.training.failures import explained
+from geoprose.training.init_from import SYSTEM_FOLDER, weights_hash
 from geoprose.training.lock import run_lock
+from geoprose.training.lora import save_adapter
 from geoprose.training.precision import resolve_precision, set_dtype
+from geoprose.training.preference.reward_head import copy_reward_head
+from geoprose.training.recipe_changes import differences
 from geoprose.training.recipes import load_recipe
 from geoprose.training.run_record import RUN_FILE, RunRecord
 from geoprose.training.session import Session, enter_stage, leave_stage, open_session
@@ -28,8 +33,6 @@ if TYPE_CHECKING:
     from geoprose.training.specs.recipe import RecipeSpec
 
 logger = logging.getLogger(__name__)
-
-SYSTEM_FOLDER = "system"
 
 
 @dataclass(frozen=True)
@@ -87,10 +90,12 @@ def _run(spec: RecipeSpec, out_dir: Path, earlier: dict[str, Any] | None, data_d
         session.stop = stop
         record = RunRecord(out_dir / RUN_FILE, spec, earlier)
         try:
-            _run_stages(session, record)
-            _save(session)
+            with explained(out_dir, session.how_to_continue()):
+                _run_stages(session, record)
+                _save(session)
         except BaseException as error:
-            record.write(f"stopped: {type(error).__name__}")
+            with suppress(OSError):  # a full disk must not hide what happened
+                record.write(f"stopped: {type(error).__name__}")
             raise
         record.write("finished")
     return RunResult(out_dir, out_dir / SYSTEM_FOLDER, spec, record.content)
@@ -118,12 +123,14 @@ def plan_recipe(recipe: Path | str, overrides: Iterable[str] = (), data_dir: Pat
                 "trains": report.modules,
             }
         )
-        leave_stage(session.system.model)
+        leave_stage(session.system.model, stage)
     return {"recipe": spec.model_dump(mode="json"), "recipe_hash": spec.content_hash(), "stages": stages}
 
 
 def _run_stages(session: Session, record: RunRecord) -> None:
     hashes = {key: value for loaded in session.sources.values() for key, value in data_hashes(loaded).items()}
+    starts = {f"init_from of {stage.name}": stage.init_from for stage in session.recipe.stages if stage.init_from}
+    hashes.update({name: weights_hash(folder) for name, folder in starts.items()})
     before = record.content["data_hashes"]
     if before and before != hashes:
         changed = sorted(name for name in {*before, *hashes} if before.get(name) != hashes.get(name))
@@ -143,14 +150,23 @@ def _run_stages(session: Session, record: RunRecord) -> None:
 
 
 def _save(session: Session) -> None:
-    from geoprose.systems.save import save_system
-
     session.check_stop(together=True)
     set_dtype(session.system.model, session.recipe.save_dtype)
     if distributed.is_main():
         with checkpoints.atomic_folder(session.out_dir / SYSTEM_FOLDER) as folder:
-            save_system(session.system, folder)
+            _save_system(session, folder)
+            copy_reward_head(session.out_dir, folder)
     distributed.barrier()
+
+
+def _save_system(session: Session, folder: Path) -> None:
+    from geoprose.systems.save import ADAPTER_DIR, plain_model, save_system
+
+    system, lora = session.system, session.recipe.stages[-1].lora
+    # Adapters that a stage keeps apart are left out of the weights; the others are merged already.
+    save_system(replace(system, model=plain_model(system.model, merge=False)), folder)
+    if lora is not None and not lora.merge:
+        save_adapter(system.model, lora, folder / ADAPTER_DIR)
 
 
 def _asset_hashes(session: Session) -> dict[str, str]:
@@ -181,26 +197,18 @@ def _earlier_record(out_dir: Path, spec: RecipeSpec, resume: bool) -> dict[str, 
     except (json.JSONDecodeError, KeyError) as error:
         raise GeoproseError(f"{path} is damaged ({error}). Start again with another --out folder.") from error
     if not same:
-        difference = _first_difference(earlier["recipe"], spec)
+        changes = "\n  ".join(differences(earlier["recipe"], spec.model_dump(mode="json")))
         raise ConfigError(
-            f"The recipe differs from the one that {out_dir} was started with ({difference}). "
+            f"The recipe differs from the one that {out_dir} was started with:\n  {changes}\n"
             "Resume with the same recipe and overrides, or choose another --out folder."
         )
+    processes = int(earlier.get("processes", 1))
+    if processes != distributed.world_size():
+        raise ConfigError(
+            f"{out_dir} was started with {processes} processes, this launch has {distributed.world_size()}: its steps "
+            "would hold other samples. Launch as many as before, or choose another --out folder."
+        )
     return earlier
-
-
-def _first_difference(before: Any, spec: RecipeSpec) -> str:
-    def walk(old: Any, new: Any, path: str) -> str | None:
-        if isinstance(old, dict) and isinstance(new, dict):
-            keys = [*old, *(key for key in new if key not in old)]
-            return next((d for k in keys if (d := walk(old.get(k), new.get(k), f"{path}.{k}"))), None)
-        if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-            return next(
-                (d for i, (o, n) in enumerate(zip(old, new, strict=True)) if (d := walk(o, n, f"{path}.{i}"))), None
-            )
-        return None if old == new else f"{path.removeprefix('.')}: {old!r} became {new!r}"
-
-    return walk(before, spec.model_dump(mode="json"), "") or "unknown difference"
 
 
 def _is_whole(folder: Path) -> bool:

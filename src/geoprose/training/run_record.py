@@ -55,13 +55,12 @@ class RunRecord:
         }
 
     def write(self, status: str) -> None:
-        """Write the record with the time and memory used so far; the first process of several does."""
-        if not distributed.is_main():
-            return
+        """Write the record with the time and memory used so far; of several processes the first one writes."""
         self.content["status"] = status
         self.content["wall_seconds"] = round(self._earlier_s + time.monotonic() - self._start, 3)
         self.content["peak_memory_bytes"] = max(self._earlier_peak, peak_memory_bytes())
-        write_json(self.path, self.content)
+        if distributed.is_main():
+            write_json(self.path, self.content)
 
 
 def package_versions() -> dict[str, str]:

@@ -16,6 +16,7 @@ from geoprose.training.batches import LoadedSource, load_source
 from geoprose.training.features import BlankFeatures, FeatureStore, build_features, feature_key
 from geoprose.training.freeze import FreezeReport, apply_freeze_plan
 from geoprose.training.images import ImageScan, scan_images
+from geoprose.training.init_from import find_weights
 from geoprose.training.isolation import check_packing
 from geoprose.training.lora import add_lora, merge_lora
 from geoprose.training.losses import LOSSES
@@ -24,6 +25,7 @@ from geoprose.training.progress import display
 from geoprose.training.quantise import restore
 from geoprose.training.signals import StopRequest
 from geoprose.training.teacher import Teacher, load_teacher
+from geoprose.training.trackers import check_trackers
 from geoprose.training.vision import Vision, files_of
 
 if TYPE_CHECKING:
@@ -91,7 +93,7 @@ class Session:
             if trains:
                 raise ConfigError("images: blank replaces the encoder's features, so the vision encoder cannot train.")
             return Vision(self.scan, BlankFeatures(self.system))
-        if trains:
+        if trains or any(LOSSES.get(loss.type).needs_pixels for loss in self.recipe.stages[index].losses):
             return Vision(self.scan, None)
         return Vision(self.scan, self._features(self._visuals(index, self.system)))
 
@@ -146,6 +148,10 @@ def open_session(recipe: RecipeSpec, data_dir: Path | None, out_dir: Path) -> Se
     if folder is None:
         raise ConfigError(f"Recipe {recipe.name} names no data_dir. Say where the data is with --data DIR.")
     sources = {stage.name: [load_source(source, folder) for source in stage.data] for stage in recipe.stages}
+    for stage in recipe.stages:
+        if stage.init_from:
+            find_weights(stage.init_from)
+    check_trackers(recipe.trackers)
     if recipe.num_threads is not None:
         torch.set_num_threads(recipe.num_threads)
     system = starting_system(recipe)
@@ -194,7 +200,7 @@ def check_teacher(system: System) -> None:
 
 
 def check_losses_fit(system: System, stages: Sequence[StageSpec]) -> None:
-    """Refuse a loss that is made for another kind of system, before any data is read.
+    """Refuse a loss that is made for another kind of system or cannot be accumulated, before any data is read.
 
     Raises:
         ConfigError: If there is one.
@@ -202,11 +208,19 @@ def check_losses_fit(system: System, stages: Sequence[StageSpec]) -> None:
     kind = system.spec.kind
     for stage in stages:
         for spec in stage.losses:
-            kinds = LOSSES.get(spec.type).kinds
+            loss = LOSSES.get(spec.type)
+            kinds = loss.kinds
             if kind not in kinds:
                 raise ConfigError(
                     f"Stage {stage.name}: loss {spec.type} trains systems of kind {', '.join(kinds)}; "
                     f"{system.spec.name} is of kind {kind}."
+                )
+            if loss.whole_batch and stage.accumulation > 1:
+                raise ConfigError(
+                    f"Stage {stage.name}: {spec.label} compares the rows of a micro-batch with each other, so "
+                    f"{stage.accumulation} micro-batches of {stage.batch_size} are another loss than one of "
+                    f"{stage.accumulation * stage.batch_size}. Set accumulation: 1, the batch_size that is meant, and "
+                    "chunk_pairs where memory is short and the loss has it."
                 )
 
 

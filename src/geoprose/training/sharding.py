@@ -38,10 +38,14 @@ def shard(module: StageModule) -> StageModule:
     twin = StageModule(copy.deepcopy(module.model, {id(tensor): tensor for tensor in tensors}), module.losses)
     twin.reads_all = True
     mesh = dist.init_device_mesh(distributed.device().type, (distributed.world_size(),))
+    scalars = {
+        parameter for parameter in twin.parameters() if parameter.dim() == 0
+    }  # stay whole; Trainer averages them
     for part in (*_layers(twin.model), twin):
-        dist.fsdp.fully_shard(part, mesh=mesh)
+        dist.fsdp.fully_shard(part, mesh=mesh, ignored_params=scalars)
     for parameter in module.model.parameters():
-        parameter.data = parameter.data.new_empty(0)
+        if parameter not in scalars:
+            parameter.data = parameter.data.new_empty(0)
     return twin
 
 
@@ -53,7 +57,7 @@ def unshard(twin: StageModule, module: StageModule) -> None:
 
 
 def whole(tensor: Tensor) -> Tensor:
-    """Return a tensor that is cut over processes as one; every process must call it. Others are returned as they are."""
+    """Return a tensor that is cut over processes as one, any other as it is; every process must call it."""
     from torch.distributed.tensor import DTensor
 
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor

@@ -13,12 +13,15 @@ from geoprose.core.errors import TrainingError
 from geoprose.training import checkpoint as checkpoints
 from geoprose.training import distributed
 from geoprose.training.batches import StageBatches, build_mixture, sources_that_fit
+from geoprose.training.init_from import DONE, STAGE_WEIGHTS, start_from
 from geoprose.training.initialise import prepare
 from geoprose.training.losses import LOSSES
 from geoprose.training.losses.base import LossContext
+from geoprose.training.preference.rl import train_policy
 from geoprose.training.progress import Display, RunLog, display
 from geoprose.training.session import Session, enter_stage, leave_stage
 from geoprose.training.state import StepReport, load_trained_tensors, trained_tensors
+from geoprose.training.trackers import TrackedRun, open_trackers
 from geoprose.training.trainer import StageTrainer
 
 if TYPE_CHECKING:
@@ -31,8 +34,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CHECKPOINTS = "checkpoints"
-DONE = "done"
-_WEIGHTS, _SUMMARY = "weights.safetensors", "stage.json"
+_SUMMARY = "stage.json"
 
 
 def run_stage(session: Session, index: int) -> dict[str, Any]:
@@ -42,23 +44,26 @@ def run_stage(session: Session, index: int) -> dict[str, Any]:
     """
     stage, model = session.recipe.stages[index], session.system.model
     folder = session.stage_folder(index)
+    if stage.init_from:
+        start_from(model, stage.init_from)
     report = enter_stage(model, stage, session.recipe.stage_seed(index))
     logger.info("stage %s trains %s", stage.name, report.summary())
     summary = _finished(folder / DONE)
-    if summary is None or stage.prepare:
+    if stage.prepare or (summary is None and stage.policy is None):
         vision = session.vision(index)
         seed = session.recipe.stage_seed(index)
         prepare(session.system, stage.prepare, vision.store, session.visual_keys(index), seed)
     if summary is None:
-        summary = _train(session, index, vision, report)
+        is_policy = stage.policy is not None
+        summary = train_policy(session, index, report) if is_policy else _train(session, index, vision, report)
         if distributed.is_main():
             with checkpoints.atomic_folder(folder / DONE) as done:
-                checkpoints.write_tensors(done / _WEIGHTS, trained_tensors(model))
+                checkpoints.write_tensors(done / STAGE_WEIGHTS, trained_tensors(model))
                 (done / _SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
             shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
         distributed.barrier()
     else:
-        load_trained_tensors(model, checkpoints.read_tensors(folder / DONE / _WEIGHTS))
+        load_trained_tensors(model, checkpoints.read_tensors(folder / DONE / STAGE_WEIGHTS))
     leave_stage(model, stage)
     return summary
 
@@ -98,7 +103,7 @@ def _train(session: Session, index: int, vision: Vision, report: FreezeReport) -
         checkpoints.sweep_orphans(folder / CHECKPOINTS)
     newest = checkpoints.latest_checkpoint(folder / CHECKPOINTS)
     first_step = int(newest.name.rpartition("-")[2]) if newest else 0
-    log = RunLog(folder, stage.name, first_step) if distributed.is_main() else None
+    log = _open_log(session, index, first_step) if distributed.is_main() else None
     try:
         with distributed.main_first():
             for loss in losses:
@@ -116,6 +121,12 @@ def _train(session: Session, index: int, vision: Vision, report: FreezeReport) -
         loss.end()
     summary = _summary(trainer, report, len(mixture), batches.plan.batches_per_epoch)
     return summary if too_long is None else {**summary, "too_long": too_long.to_dict()}
+
+
+def _open_log(session: Session, index: int, first_step: int) -> RunLog:
+    recipe, stage, folder = session.recipe, session.recipe.stages[index], session.stage_folder(index)
+    run = TrackedRun(f"{recipe.name}-{stage.name}", folder, recipe.model_dump(mode="json"))
+    return RunLog(folder, stage.name, first_step, open_trackers(recipe.trackers, run))
 
 
 def _summary(trainer: StageTrainer, report: FreezeReport, num_units: int, batches_per_epoch: int) -> dict[str, Any]:

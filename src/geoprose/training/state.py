@@ -54,8 +54,8 @@ class StepReport:
 def trained_tensors(model: Any) -> dict[str, Tensor]:
     """Return what a stage changes: trainable parameters, and the buffers that are saved with the model."""
     tensors = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    parameters = {name for name, _ in model.named_parameters(remove_duplicate=False)}
-    tensors.update({name: tensor for name, tensor in model.state_dict().items() if name not in parameters})
+    buffers = {name for name, _ in model.named_buffers(remove_duplicate=False)}
+    tensors.update({name: tensor for name, tensor in model.state_dict().items() if name in buffers})
     return tensors
 
 

@@ -81,7 +81,8 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Return this process's micro-batches in order; transformers skips by index when it resumes."""
-        return DataLoader(self.train_dataset, batch_size=1, shuffle=False, collate_fn=_only)
+        workers = self.stage.num_workers
+        return DataLoader(self.train_dataset, batch_size=1, shuffle=False, collate_fn=_only, num_workers=workers)
 
     def create_optimizer(self, model: Any = None) -> Any:
         """Cut the parameters over the processes where the recipe says so, and build AdamW with the stage's rates."""
@@ -154,9 +155,7 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         """Guard the step: called once before each optimiser step, after clipping; all see the same numbers."""
-        gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients) if grad_norm is None else torch.as_tensor(grad_norm)
-        norm = sharding.whole(norm)
+        norm = sharding.whole(self._norm(model) if grad_norm is None else torch.as_tensor(grad_norm))
         self._step_loss, *self._step_parts = distributed.sum_over_ranks([self._step_loss, *self._step_parts])
         self._grad_norm = float(norm)
         self._rate = float(self.lr_scheduler.get_last_lr()[0])
@@ -165,6 +164,12 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
             return norm
         self._skip_step(self.state.global_step + 1)
         return norm
+
+    def _norm(self, model: Any) -> Tensor:
+        if self._has_mixed_mesh_grads(model):
+            mixed: Tensor = self._mixed_mesh_grad_norm(model, math.inf)
+            return mixed
+        return torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
 
     def _skip_step(self, step: int) -> None:
         self.meter.bad_steps += 1

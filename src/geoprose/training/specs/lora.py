@@ -10,8 +10,10 @@ from geoprose.core.spec import Spec
 
 
 class LoraSpec(Spec):
-    """Low-rank adapters, merged into the weights when the stage ends (arXiv:2106.09685)."""
+    """Low-rank adapters (arXiv:2106.09685)."""
 
+    kind: Literal["lora", "dora"] = "lora"
+    """``dora``: the direction of the weights gets a low-rank update, their row norms train too (arXiv:2402.09353)."""
     rank: PositiveInt = 16
     alpha: PositiveFloat = 32.0
     """Scale of the update is alpha / rank."""
@@ -22,3 +24,9 @@ class LoraSpec(Spec):
     """Names of the linear layers that get adapters."""
     within: str = "language_model"
     """Sub-module of the backbone whose layers are adapted."""
+    quantise: Literal["none", "nf4", "int8"] = "none"
+    """Round the linear layers of ``within`` while the stage trains (QLoRA, arXiv:2305.14314); needs bitsandbytes. The
+    weights that the stage leaves are the rounded ones with the adapters: what was trained."""
+    merge: bool = True
+    """Add the adapters to the weights when the stage ends; false, for the last stage only, saves them in ``adapter/``
+    beside the system, as PEFT reads them."""

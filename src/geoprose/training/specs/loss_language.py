@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from geoprose.training.specs.loss_base import BaseLossSpec
 
@@ -13,6 +13,11 @@ class LmLossSpec(BaseLossSpec):
     """Cross-entropy of the answer tokens; the logits exist only at answer positions."""
 
     type: Literal["lm"] = "lm"
+    chunk_tokens: PositiveInt | None = None
+    """Answer tokens whose logits exist at one time; they are computed again in the backward pass, so that the memory of
+    the vocabulary does not grow with the batch. None: all at once, a little faster. Same loss, same gradients."""
+    label_smoothing: NonNegativeFloat = Field(default=0.0, lt=1.0)
+    """Share of the probability that is spread evenly over the vocabulary (BLIP-2 trains with 0.1)."""
 
 
 class LexicalAlignmentSpec(BaseLossSpec):

@@ -23,6 +23,8 @@ class RecipeSpec(Spec):
     """Where the schedule comes from."""
     verified: str = ""
     """Test or run that proves it."""
+    launch: str = ""
+    """Command that runs it at its published size; says how each process takes its part of the published batch."""
     system: str
     """System preset or directory that training starts from."""
     scale: Literal["full", "tiny"] = "full"
@@ -35,9 +37,14 @@ class RecipeSpec(Spec):
     features: FeatureSpec = FeatureSpec()
     image_policy: ImagePolicySpec = ImagePolicySpec()
     keep_checkpoints: PositiveInt = 2
+    sharding: Literal["none", "full"] = "none"
+    """With several processes: ``none`` keeps the whole model in each (DDP), ``full`` cuts parameters, gradients and
+    optimiser state over them (FSDP2). The result is the same."""
     data_dir: str = ""
     """Folder that the sources' paths are relative to; ``--data`` overrides it."""
     save_dtype: Precision = "fp32"
+    trackers: tuple[Literal["jsonl", "tensorboard", "trackio", "mlflow", "wandb"], ...] = ("jsonl", "tensorboard")
+    """Where the numbers go besides the terminal; jsonl and tensorboard are always written."""
     num_threads: PositiveInt | None = None
     """Threads of the arithmetic; None leaves torch's choice. Sums of two thread counts may differ in the last bit."""
 
@@ -46,6 +53,11 @@ class RecipeSpec(Spec):
         names = [stage.name for stage in self.stages]
         if len(set(names)) != len(names):
             raise ValueError("stage names must differ")
+        if any(stage.lora is not None and not stage.lora.merge for stage in self.stages[:-1]):
+            raise ValueError("lora.merge: false is for the last stage; later ones would train without the adapters")
+        rounds = any(stage.lora is not None and stage.lora.quantise != "none" for stage in self.stages)
+        if rounds and self.sharding == "full":
+            raise ValueError("lora.quantise cannot be cut over processes: use sharding: none")
         needy = [loss.label for stage in self.stages for loss in stage.losses if loss.needs_teacher]
         if needy and self.teacher is None:
             raise ValueError(f"a teacher is needed by {', '.join(needy)}: give teacher: {{system: DIR}}")
