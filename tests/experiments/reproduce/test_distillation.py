@@ -28,9 +28,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def options(world: Path, *overrides: str, **changes: Any) -> ReproduceOptions:
-    questions = (
-        "questions={presence: 2, comparison: 1, location: 1, amount: 1, two_tile: 1, dominant: 2, box: 2, caption: 2}"
-    )
+    questions = f"questions={dict.fromkeys((*VQA, 'dominant', 'box', 'caption'), 2)}"
     common = ("steps=2", "rounds=1", "meteor=meteor-exact-stem", questions)
     return ReproduceOptions(scale="tiny", seeds=2, data_dir=world, overrides=(*common, *overrides), **changes)
 

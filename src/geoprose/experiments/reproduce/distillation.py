@@ -13,7 +13,7 @@ from geoprose.experiments.reproduce.base import Arm, MetricColumn, Reproduction,
 from geoprose.experiments.reproduce.distillation_costs import costs_of, mean_seconds
 from geoprose.experiments.reproduce.distillation_exam import CAPTION, COLUMNS, VQA, sit_exam, write_exam
 from geoprose.experiments.reproduce.distillation_findings import distillation_findings
-from geoprose.experiments.reproduce.distillation_methods import METHODS, PLAIN, TEACHER
+from geoprose.experiments.reproduce.distillation_methods import METHODS, PLAIN, START, TEACHER
 from geoprose.experiments.reproduce.outcomes import SECONDS_FILE, read_json
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from geoprose.experiments.reproduce.scores import Scores
 
 TEACHER_RECIPE, START_RECIPE, STUDENT_RECIPE = "demo", "_distil-demo-start", "_distil-demo-student"
-TINY_RECIPE = ("scale=tiny", "num_threads=1", "features.cache=run", "features.encoder_precision=fp32")
+TINY_RECIPE = ("scale=tiny", "num_threads=1", "features.encoder_precision=fp32")
 TINY_STAGE = ("steps=2", "precision=fp32", "log_every=1", "batch_size=2", "schedule.warmup_steps=1")
 
 NOTES = (
@@ -45,11 +45,11 @@ class DistillationSettings(Spec):
 
     teacher: str = ""
     """Folder of a trained teacher, such as ``runs/demo/train/system``; trained by recipe ``demo`` when empty."""
-    steps: PositiveInt = 120
+    steps: PositiveInt = 80
     """Steps of every student."""
     methods: tuple[str, ...] = tuple(METHODS)
     """Methods to compare; ``plain`` is always among them."""
-    questions: dict[str, PositiveInt] = Field(default_factory=lambda: dict.fromkeys((*VQA, CAPTION), 80))
+    questions: dict[str, PositiveInt] = Field(default_factory=lambda: dict.fromkeys((*VQA, CAPTION), 60))
     """Most questions of a type that are asked; types that are not named are asked whole."""
     meteor: str = "meteor-wordnet"
     """Variant of the captioning protocol."""
@@ -75,11 +75,12 @@ class Distillation(Reproduction):
     settings: DistillationSettings
 
     def arms(self) -> tuple[Arm, ...]:
-        """Return plain, the teacher, then the methods."""
+        """Return plain, what is trained once (the teacher, the student before the comparison), then the methods."""
         chosen = dict.fromkeys([PLAIN, *self.settings.methods])
         arms = [Arm(name, METHODS[name].title, METHODS[name].about) for name in chosen]
-        teacher = Arm(TEACHER, "teacher", "All 30 layers, recipe demo; what the students learn from.", is_once=True)
-        return (arms[0], teacher, *arms[1:])
+        teacher = Arm(TEACHER, "teacher", "All layers, recipe demo; what the students learn from.", is_once=True)
+        start = Arm(START, "start", "The student before the comparison; every student starts here.", is_once=True)
+        return (arms[0], teacher, start, *arms[1:])
 
     def metrics(self) -> tuple[MetricColumn, ...]:
         """Return the figures of the brief's four tasks, and their mean."""
@@ -103,19 +104,19 @@ class Distillation(Reproduction):
         return Path(self.settings.teacher) if self.settings.teacher else own
 
     def prepare(self) -> None:
-        """Build world and exam, align the student's connector, train the teacher."""
+        """Build world and exam, train what every student starts from, and the teacher."""
         if self.work.data_dir is None:
             from geoprose.experiments.world import packaged_world
 
             packaged_world(self._world)
         write_exam(self._world, self._exam, self.settings.questions)
-        self._run(START_RECIPE, self.work.out_dir / "start", self._tiny(1))
+        self._run(START_RECIPE, self.work.out_dir / "start", self._tiny(2))
         if not self.settings.teacher:
             self._run(TEACHER_RECIPE, self.work.out_dir / "teacher", self._tiny(2))
 
     def train(self, trial: Trial) -> None:
-        """Train the student of a trial; the teacher is there already."""
-        if trial.arm.name == TEACHER:
+        """Train the student of a trial; what is trained once is there already."""
+        if trial.arm.name not in METHODS:
             return
         method = METHODS[trial.arm.name]
         teacher = {"system": str(self._teacher)} if method.needs_teacher else None
@@ -148,7 +149,7 @@ class Distillation(Reproduction):
         for arm in self.arms():
             trials = [Trial(arm, seed) for seed in self.work.seeds]
             seconds = [read_json(self.work.trial_dir(trial) / SECONDS_FILE) for trial in trials]
-            if arm.name != TEACHER:
+            if arm.name in METHODS:
                 rows[f"training: {arm.title}"] = mean_seconds(seconds, "train")
         return rows
 
@@ -158,8 +159,8 @@ class Distillation(Reproduction):
 
     def system_dir(self, trial: Trial) -> Path:
         """Return the folder of a trained system."""
-        is_teacher = trial.arm.name == TEACHER
-        return self._teacher if is_teacher else self.work.trial_dir(trial) / "train" / "system"
+        once = {TEACHER: self._teacher, START: self._start}
+        return once.get(trial.arm.name, self.work.trial_dir(trial) / "train" / "system")
 
     def _run(self, recipe: str, out_dir: Path, overrides: list[str]) -> None:
         from geoprose.training.run import run_recipe

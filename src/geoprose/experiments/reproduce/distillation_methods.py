@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-PLAIN, TEACHER = "plain", "teacher"
+PLAIN, TEACHER, START = "plain", "teacher", "start"
 LM: dict[str, Any] = {"type": "lm"}
 FEATURES: dict[str, Any] = {"type": "feature_alignment"}
 

@@ -66,6 +66,7 @@ class ScoreTable:
     def __init__(self, trials: Mapping[Trial, Scores]) -> None:
         self._first: dict[str, Measured] = {}
         self._scores: dict[str, dict[int, Scores]] = {}
+        self._resampled: dict[tuple[str, str], NDArray[np.float64]] = {}
         for trial, scores in trials.items():
             for metric, measured in scores.items():
                 _refuse_other_questions(trial, metric, measured, self._first.setdefault(metric, measured))
@@ -122,9 +123,10 @@ class ScoreTable:
 
     def resampled(self, arm: str, metric: str) -> NDArray[np.float64]:
         """Return the figure of an arm in each resample (R)."""
-        figures_SR = np.stack([self._resampled_one(measured) for measured in self.measured(arm, metric)])
-        mean: NDArray[np.float64] = (figures_SR * _seed_shares(self.seeds(arm))).sum(0)
-        return mean
+        if (arm, metric) not in self._resampled:
+            figures_SR = np.stack([self._resampled_one(measured) for measured in self.measured(arm, metric)])
+            self._resampled[arm, metric] = (figures_SR * _seed_shares(self.seeds(arm))).sum(0)
+        return self._resampled[arm, metric]
 
     def _resampled_one(self, measured: Measured) -> NDArray[np.float64]:
         places = np.array([self._places[cluster] for cluster in measured.clusters])
