@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -41,6 +41,7 @@ class Row:
         targets: Extra supervision by name; the first axis is the row's images.
         sequences: Which of the joined rows each token comes from; empty for a row of its own.
         decoder_ids: What the decoder of an encoder-decoder reads; empty otherwise.
+        placed: Position ids (one per axis) of each token, where the system's scheme does not count one by one.
     """
 
     input_ids: list[int]
@@ -51,6 +52,7 @@ class Row:
     targets: dict[str, np.ndarray] = field(default_factory=dict)
     sequences: list[int] = field(default_factory=list)
     decoder_ids: list[int] = field(default_factory=list)
+    placed: list[tuple[int, ...]] = field(default_factory=list)
 
     @property
     def is_packed(self) -> bool:
@@ -101,6 +103,7 @@ def join(rows: Sequence[Row]) -> Row:
         join_visual([row.visual for row in rows]),
         _join_targets(rows),
         [number for number, row in enumerate(rows) for _ in row.input_ids],
+        placed=[place for row in rows for place in row.placed],
     )
 
 
@@ -153,6 +156,10 @@ class Collator:
             "next_ids": _pad([row.next_ids for row in rows], IGNORED_LABEL),
             "position_ids": _pad([row.position_ids for row in rows], 0),
         }
+        if all(row.placed for row in rows):
+            blank = (0,) * len(rows[0].placed[0])
+            placed_BTA = _pad([row.placed for row in rows], blank)
+            batch["placed_ids"] = placed_BTA[..., 0] if len(blank) == 1 else placed_BTA.permute(2, 0, 1)
         mask = self._mask(rows)
         return batch if mask is None else {**batch, "attention_mask": mask}
 
@@ -181,6 +188,6 @@ def _join_targets(rows: Sequence[Row]) -> dict[str, np.ndarray]:
     return {name: np.concatenate([row.targets[name] for row in rows]) for name in rows[0].targets}
 
 
-def _pad(rows: Sequence[Sequence[int]], filler: int) -> Tensor:
+def _pad(rows: Sequence[Sequence[Any]], filler: Any) -> Tensor:
     longest = max(len(row) for row in rows)
     return torch.tensor([[*row, *([filler] * (longest - len(row)))] for row in rows], dtype=torch.long)

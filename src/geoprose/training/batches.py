@@ -81,7 +81,11 @@ def data_hashes(sources: Sequence[LoadedSource]) -> dict[str, str]:
 
 
 def build_mixture(stage: StageSpec, sources: Sequence[LoadedSource], seed: int) -> Mixture:
-    """Return the stage's units and their order."""
+    """Return the stage's units and their order.
+
+    Raises:
+        DataError: If a source is left without samples, for instance because none of its pictures can be read.
+    """
     built = [_source(stage, source) for source in sources]
     rest = sum(source.num_slots for source, loaded in zip(built, sources, strict=True) if loaded.spec.share is None)
     left = 1.0 - sum(loaded.spec.share or 0.0 for loaded in sources)
@@ -89,14 +93,25 @@ def build_mixture(stage: StageSpec, sources: Sequence[LoadedSource], seed: int) 
         if loaded.spec.share is not None:
             weight = loaded.spec.share / left * rest / len(built[place].units)
             built[place] = replace(built[place], weight=weight)
+    if stage.mixing_temperature is not None:
+        built = _tempered(built, stage.mixing_temperature)
     return Mixture(built, seed)
+
+
+def _tempered(sources: Sequence[Source], temperature: float) -> list[Source]:
+    """Return the sources with weights that visit them in proportion to (slots of an epoch) ** (1 / temperature)."""
+    slots = [source.num_slots for source in sources]
+    parts = [count ** (1.0 / temperature) for count in slots]
+    rows = [part / sum(parts) * sum(slots) for part in parts]
+    return [replace(source, weight=count / len(source.units)) for source, count in zip(sources, rows, strict=True)]
 
 
 def _source(stage: StageSpec, source: LoadedSource) -> Source:
     can_share = (lambda sample: shared_question(sample) is not None) if stage.packing == "shared_prefix" else None
     units = tuple(units_of(source.samples, str(source.root), can_share))
     spec = source.spec
-    return Source(units, spec.weight, spec.draw, spec.task_weights, spec.answers_per_image)
+    weight = spec.weight if spec.cap is None or not units else min(spec.weight, spec.cap / len(units))
+    return Source(units, weight, spec.draw, spec.task_weights, spec.answers_per_image)
 
 
 class StageBatches(Dataset[dict[str, Tensor]]):

@@ -72,7 +72,9 @@ def model_inputs(model: Any, batch: Batch) -> dict[str, Any]:
 
     names = (*_TEXT_INPUTS, *VISUAL_INPUT_NAMES)
     inputs = {name: batch[name] for name in names if batch.get(name) is not None}
-    if model.model.positions.is_owner:
+    if "placed_ids" in batch:
+        inputs["position_ids"] = batch["placed_ids"]
+    elif model.model.positions.is_owner:
         inputs.pop("position_ids", None)
     if "attention_mask" in inputs:
         inputs["attention_mask"] = additive_mask(inputs["attention_mask"], model.get_input_embeddings().weight.dtype)

@@ -137,6 +137,7 @@ def truncated(row: Row, limit: int, placeholder_ids: frozenset[int]) -> Row | No
         position_ids=row.position_ids[:limit],
         segments=row.segments[:limit],
         decoder_ids=row.decoder_ids[:limit],
+        placed=row.placed[:limit],
     )
 
 

@@ -11,6 +11,7 @@ from geoprose.core.errors import ConfigError, DataError
 from geoprose.data.collator import IGNORED_LABEL, PREFIX_SEGMENT, Row
 from geoprose.training.limits import unlimited
 from geoprose.training.packing import RowOptions, encode_unit, prompted
+from geoprose.training.placing import place
 from geoprose.training.vision import files_of
 from geoprose.training.visuals import media_files, read_media
 
@@ -82,12 +83,15 @@ class RowEncoder:
 
     def texts(self, unit: Unit) -> list[Row]:
         """Return the rows of a unit without pictures; their files need not be there where sizes do not matter."""
-        counts = self.image_tokens(unit)
+        plans = self.vision.plans(self.system, files_of(self.system, unit.samples[0], Path(unit.root)))
+        counts = [self.processor.image_segments(plan.layout) for plan in plans]
         items = {name: len(paths) for name, paths in media_files(unit.samples[0], Path(unit.root)).items()}
         with unlimited(self.processor.tokenizer):
             if self.is_encoder_decoder:
                 return self._turns(unit.samples[0], counts, items)
-            return [encode_unit(self.processor, unit, counts, self.options, items)]
+            row = encode_unit(self.processor, unit, counts, self.options, items)
+        place(row, self.system, [plan.layout for plan in plans])
+        return [row]
 
     def image_tokens(self, unit: Unit) -> list[ImageTokens]:
         """Return the image tokens of each visual of a unit, row by row; no picture is decoded."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
 from geoprose.layout.modalities import input_name
-from geoprose.layout.resolutions import FixedResolution, SampleResolution
+from geoprose.layout.resolutions import FixedResolution, SampleResolution, resolution_of
 from geoprose.training.access import picture_encoder
 from geoprose.training.features import Features, preprocess
 from geoprose.training.images import ImageScan, picture_size
@@ -68,9 +69,9 @@ class Vision:
     def plans(self, system: Any, files: Sequence[VisualFiles]) -> list[Plan]:
         """Return what each visual becomes; no picture is decoded, sizes come from the scan or from headers."""
         processor = system.processor.image_processor
-        if type(processor.planner) is FixedResolution and not any(file.is_video for file in files):
+        if _traits(system).is_one_tile and not any(file.is_video for file in files):
             # Why: one tile whatever the size, so that lengths are known where the pictures are not there yet.
-            sizes = tuple(self.scan.sizes.get(file.paths[0], (1, 1)) for file in files)
+            sizes: tuple[tuple[int, ...], ...] = tuple(self.scan.sizes.get(file.paths[0], (1, 1)) for file in files)
         else:
             sizes = tuple(self._size(file) for file in files)
         if id(processor) not in self._planned:
@@ -84,7 +85,30 @@ class Vision:
 
 def files_of(system: Any, sample: Sample, root: Path) -> list[VisualFiles]:
     """Return the visuals of a sample as this system tells them apart."""
-    return visuals_of(sample, root, isinstance(system.processor.image_processor.planner, SampleResolution))
+    return visuals_of(sample, root, _traits(system).counts_pictures)
+
+
+class _Traits(NamedTuple):
+    """What a system's resolution looks at.
+
+    Attributes:
+        is_one_tile: One tile for a picture of any size.
+        counts_pictures: A picture is cut otherwise where more stand in its sample.
+    """
+
+    is_one_tile: bool
+    counts_pictures: bool
+
+
+def _traits(system: Any) -> _Traits:
+    return _traits_of(json.dumps(system.processor.image_processor.resolution))
+
+
+@lru_cache(maxsize=64)
+def _traits_of(resolution: str) -> _Traits:
+    # Why remember: this is asked for every visual, and protocols are slow to check.
+    planner = resolution_of(json.loads(resolution))
+    return _Traits(type(planner) is FixedResolution, isinstance(planner, SampleResolution))
 
 
 def in_model_dtypes(batch: dict[str, Tensor], model: Any) -> dict[str, Tensor]:

@@ -19,6 +19,8 @@ class SourceSpec(Spec):
     """Fraction of the source that one epoch visits: 0.5 half of it, 2 everything twice."""
     share: float | None = Field(default=None, gt=0.0, lt=1.0)
     """Instead of ``weight``: share of an epoch's rows that come from this source; the others keep their weights."""
+    cap: PositiveInt | None = None
+    """At most so many rows of an epoch come from this source; the others follow in later epochs."""
     tasks: tuple[str, ...] = ()
     """Keep only these question types; empty keeps all."""
     limit: PositiveInt | None = None
