@@ -74,7 +74,7 @@ def reference_log_probs(folder: Path | None, model: Any, batches: StageBatches) 
         TrainingError: If it is damaged.
     """
     units = list(visited_units(batches))
-    about = {"weights": weights_hash(model), "data": _data_hash(units)}
+    about = {"weights": state_hash(model), "data": _data_hash(units)}
     target = None if folder is None else folder / FOLDER
     if target is not None and target.exists():
         return _read(target, about)
@@ -104,7 +104,7 @@ def visited_units(batches: StageBatches) -> Iterator[Unit]:
             return
 
 
-def weights_hash(model: Any) -> str:
+def state_hash(model: Any) -> str:
     """Return the SHA-256 of all weights."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
