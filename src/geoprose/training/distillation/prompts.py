@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -32,6 +32,7 @@ class Prompts:
         row_S: Row of each slot.
         last_S: Place of the last token before the answer.
         group_S: Number of the question that each slot answers.
+        gold_S: Place of that last token in the batch with the gold answers.
     """
 
     layout: Layout
@@ -39,6 +40,7 @@ class Prompts:
     row_S: Tensor
     last_S: Tensor
     group_S: Tensor
+    gold_S: Tensor
 
     @property
     def num_slots(self) -> int:
@@ -49,6 +51,10 @@ class Prompts:
     def sees_SP(self) -> Tensor:  # noqa: N802 - the suffix is the shape
         """Which tokens of its row each slot sees."""
         return self.layout.sees_BTT[self.row_S, self.last_S]
+
+    def with_gold(self, batch: Batch) -> Prompts:
+        """Return the same slots in the batch they come from, whose gold answers they do not see."""
+        return replace(self, layout=layout_of(batch), last_S=self.gold_S)
 
     def inputs(self) -> dict[str, Any]:
         """Return the batch that a model reads before it writes."""
@@ -78,4 +84,4 @@ def prompts_of(batch: Batch, image_token_id: int, samples: int = 1) -> Prompts:
     last_Q = is_kept_BT.cumsum(-1)[row_Q, start_Q] - 1
     numbers = torch.arange(len(row_Q), device=row_Q.device).repeat_interleave(samples)
     rest = {name: value for name, value in batch.items() if name not in TEXT}
-    return Prompts(layout.take(places_BP), rest, row_Q[numbers], last_Q[numbers], numbers)
+    return Prompts(layout.take(places_BP), rest, row_Q[numbers], last_Q[numbers], numbers, start_Q[numbers])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from geoprose.data.collator import IGNORED_LABEL
 from geoprose.data.mixture import generator
 from geoprose.training.distillation.decoder import PackedDecoder
 from geoprose.training.distillation.layout import Layout
@@ -38,6 +39,7 @@ class SamplingOptions:
         temperature: Softens the distribution.
         teacher_mix: Share of the teacher in the distribution.
         stop_ids: Tokens that end an answer.
+        keeps_gold: The gold answers stay in the batch that scores, so that one pass serves both.
     """
 
     max_new_tokens: int
@@ -45,6 +47,7 @@ class SamplingOptions:
     temperature: float
     teacher_mix: float
     stop_ids: tuple[int, ...]
+    keeps_gold: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,15 +124,21 @@ def _log_prob(logits_AV: Tensor, tokens_A: Tensor) -> Tensor:
     return logits_AV.log_softmax(-1).gather(-1, tokens_A[:, None])[:, 0]
 
 
-def scoring_batch(prompts: Prompts, answers: Answers) -> dict[str, Any]:
+def scoring_batch(prompts: Prompts, answers: Answers, next_ids_BT: Tensor | None = None) -> dict[str, Any]:
     """Return the batch in which one pass scores every token of every answer.
 
     The answers stand behind the prompts of their rows, each without its last token, from which nothing follows. Answers
     to one question share the prompt's last token, so the score of a token is looked up by place, not by label.
 
+    Args:
+        prompts: Where the answers begin.
+        answers: What was written.
+        next_ids_BT: Labels of the prompts' rows, where these hold the gold answers: the same pass then scores them.
+
     Returns:
-        What a model reads, and by slot: ``answers`` (S, L), ``is_answer`` (S, L), ``place`` (S, L) of the state that
-        predicts the token in the flattened batch, ``group`` (S,), ``log_q`` and ``log_p`` (S, L) at the sampling.
+        What a model reads, ``next_ids`` (B, T), and by slot: ``answers`` (S, L), ``is_answer`` (S, L), ``place`` (S, L)
+        of the state that predicts the token in the flattened batch, ``group`` (S,), ``log_q`` and ``log_p`` (S, L) at
+        the sampling.
     """
     layout, device = prompts.layout, prompts.row_S.device
     num_rows, num_prompt = layout.ids_BT.shape
@@ -151,12 +160,16 @@ def scoring_batch(prompts: Prompts, answers: Answers) -> dict[str, Any]:
     is_own = (owner_BN[:, :, None] == owner_BN[:, None, :]) & (owner_BN >= 0)[:, :, None] & causal_NN
     sees[:, num_prompt:, num_prompt:] |= is_own
     sees[row_R, num_prompt + column_R, :num_prompt] = prompts.sees_SP[slots_R]
+    labels_BT = torch.full_like(ids_BT, IGNORED_LABEL)
+    if next_ids_BT is not None:
+        labels_BT[:, :num_prompt] = next_ids_BT
     place_SL = torch.zeros_like(answers.tokens_SL)
     place_SL[:, 0] = prompts.last_S
     place_SL[slots_R, steps_R + 1] = num_prompt + column_R
     return {
         **prompts.rest,
         **Layout(ids_BT, sees).inputs(),
+        "next_ids": labels_BT,
         "answers": answers.tokens_SL,
         "is_answer": answers.is_real_SL,
         "place": place_SL + prompts.row_S[:, None] * total,
@@ -192,4 +205,6 @@ def sample_batch(
         answers = write_answers(decoders, vocabulary, options, random_of(seed, int(batch["number"])))
     finally:
         model.train(was_training)
+    if options.keeps_gold:
+        return scoring_batch(prompts.with_gold(batch), answers, batch["next_ids"])
     return scoring_batch(prompts, answers)

@@ -98,7 +98,7 @@ class MiniLlmLoss(OnPolicyLoss):
             return plain
         gold = super(OnPolicyLoss, self).num_items(forward.batch)
         scale = float(self.spec.lm_weight) * self.num_items(forward.batch) / max(1.0, gold)
-        return (1.0 - share) * plain + share * scale * self.gold_divergence(forward, forward_kl)
+        return (1.0 - share) * plain + share * scale * self.gold_divergence(self.sampled_forward(forward), forward_kl)
 
 
 def _spread(values_K: Tensor, is_real_SL: Tensor) -> Tensor:

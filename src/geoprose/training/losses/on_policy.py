@@ -51,7 +51,8 @@ class OnPolicyLoss(AnswerLoss):
     def sampling(self) -> SamplingOptions:
         """Return how answers are sampled."""
         spec, system = self.spec, self.context.system
-        return SamplingOptions(spec.max_new_tokens, spec.samples, spec.temperature, 0.0, stop_ids(system))
+        keeps_gold = spec.lm_weight > 0
+        return SamplingOptions(spec.max_new_tokens, spec.samples, spec.temperature, 0.0, stop_ids(system), keeps_gold)
 
     def fill(self, model: Any, batch: MutableMapping[str, Any]) -> None:
         """Sample answers to the questions of the batch, if the coin of its number says so."""
@@ -94,7 +95,8 @@ class OnPolicyLoss(AnswerLoss):
         if not self.spec.lm_weight:
             return 0.0
         scale = self.num_items(forward.batch) / max(1.0, super().num_items(forward.batch))
-        gold = causal_lm_loss_sum(forward.hidden, forward.batch["next_ids"], forward.model.lm_head)
+        ours = self.sampled_forward(forward)
+        gold = causal_lm_loss_sum(ours.hidden, ours.batch["next_ids"], forward.model.lm_head)
         return float(self.spec.lm_weight) * scale * gold
 
 
