@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-import torch
 from torch import Tensor, nn
 
 from geoprose.core.errors import ResourceError
@@ -39,8 +38,6 @@ def quantise(part: nn.Module, kind: Literal["nf4", "int8"]) -> int:
 
 def restore(model: nn.Module) -> int:
     """Give every rounded layer plain float32 weights, which hold the rounded values; return how many layers."""
-    from peft.utils.integrations import dequantize_module_weight
-
     layers = [(name, layer) for name, layer in model.named_modules() if _is_rounded(layer)]
     for name, layer in layers:
         weight = _plain_weight(layer)

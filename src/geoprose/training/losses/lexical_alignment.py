@@ -126,10 +126,9 @@ class LexicalAlignmentLoss(StageLoss):
     def __init__(self, spec: Any, context: LossContext) -> None:
         super().__init__(spec, context)
         system, samples = context.system, context.samples
-        self.connector = system.model.model.connector
         self.uses_cells = spec.supervision == "cells"
         self.key = f"lexical_{spec.supervision}"  # a stage may use both kinds side by side
-        places, self.cover_US = token_cover(self.connector, system.model.model.num_visual_tokens)
+        places, self.cover_US = token_cover(system.model.model.connector, system.model.model.num_visual_tokens)
         self.places = torch.from_numpy(places)
         if self.uses_cells:
             self.classes = _classes(spec, samples)
@@ -169,7 +168,7 @@ class LexicalAlignmentLoss(StageLoss):
         if features is None:
             features = model.model.encode_images(batch["pixel_values"])
         tokens_NVD = model.model.project(features)
-        positions = getattr(self.connector, "position_vectors", None)
+        positions = getattr(model.model.connector, "position_vectors", None)
         if positions is not None:
             tokens_NVD = tokens_NVD - positions
         tokens_NVD = tokens_NVD[:, self.places.to(tokens_NVD.device)]
