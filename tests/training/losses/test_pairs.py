@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 from torch import nn
 
-from geoprose.core.errors import ConfigError
-from geoprose.training.losses.contrastive import ClipLoss
 from geoprose.training.losses.pairs import in_chunks, matches
 from geoprose.training.specs.loss_contrastive import ClipLossSpec
 
@@ -73,14 +69,3 @@ def test_chunks_keep_one_chunk_of_activations() -> None:
         return sum(kept)
 
     assert elements(8) < elements(None) / 4
-
-
-def test_a_contrastive_batch_is_not_accumulated() -> None:
-    stage = SimpleNamespace(name="contrast", accumulation=2, batch_size=4)
-    system = SimpleNamespace(spec=SimpleNamespace(kind="dual_encoder"))
-    from geoprose.training.losses.base import LossContext
-
-    loss = ClipLoss(ClipLossSpec(), LossContext(system))
-    with pytest.raises(ConfigError, match="accumulation: 1"):
-        loss.begin(None, SimpleNamespace(stage=stage))
-    loss.begin(None, SimpleNamespace(stage=SimpleNamespace(name="contrast", accumulation=1, batch_size=8)))

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from geoprose.core.errors import ConfigError, DataError
+from geoprose.core.errors import DataError
 from geoprose.training.distributed import first_row, gather_plain, world_size
 from geoprose.training.losses.base import Batch, StageLoss
 
@@ -89,20 +89,7 @@ class PairLoss(StageLoss):
 
     feed = "pairs"
     needs_text = False
-
-    def begin(self, model: Any, batches: Any) -> None:
-        """Refuse micro-batches: a contrastive batch cannot be cut.
-
-        Raises:
-            ConfigError: If this process accumulates several micro-batches a step.
-        """
-        if batches.stage.accumulation > world_size():
-            raise ConfigError(
-                f"Stage {batches.stage.name}: {self.spec.label} compares the pairs of a micro-batch with each other, "
-                f"so {batches.stage.accumulation} micro-batches of {batches.stage.batch_size} are another loss than "
-                f"one of {batches.stage.accumulation * batches.stage.batch_size}. Set accumulation: 1, the batch_size that "
-                "is meant, and chunk_pairs where memory is short."
-            )
+    whole_batch = True
 
     def partner_of(self, pair: Unit) -> str:
         """Return what stands beside the picture of a unit of one sample: its last answer.

@@ -204,6 +204,8 @@ class ItmLoss(QFormerLoss):
 class ItgLoss(QFormerLoss):
     """Generation: each word from the queries and the words before it, behind ``[DEC]``."""
 
+    whole_batch = False
+
     def __init__(self, spec: Any, context: LossContext) -> None:
         super().__init__(spec, context)
         self.learn({f"word_head.{n}": p for n, p in self.words.word_head.named_parameters()})
