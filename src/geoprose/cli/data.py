@@ -59,6 +59,55 @@ def sets(
         raise typer.BadParameter(f"no data set has the word {name!r}; run `geoprose data sets` for all of them.")
 
 
+@data_app.command("prefer")
+def prefer(
+    system: str = typer.Argument(..., metavar="SYSTEM", help="Directory of a trained system, or a preset."),
+    task: str = typer.Option(..., "--task", help="Task whose questions are asked and whose metric judges."),
+    data: Path = typer.Option(..., "--data", help="Data set of the task."),
+    out: Path = typer.Option(..., "--out", help="File of the records to write, .jsonl."),
+    answers: int = typer.Option(8, "--answers", min=2, help="Answers sampled for each question."),
+    temperature: float = typer.Option(1.0, "--temperature", help="Above 1 more variety, towards 0 less."),
+    top_p: float = typer.Option(1.0, "--top-p", help="Share of the probability that tokens are drawn from."),
+    seed: int = typer.Option(0, "--seed", help="Seed of the sampling."),
+    split: str = typer.Option("train", "--split", help="Split whose questions are asked."),
+    limit: int = typer.Option(0, "--limit", min=0, help="Ask only about so many samples, by hash; 0 for all."),
+    min_gap: float = typer.Option(0.0, "--min-gap", min=0.0, help="Scores of a pair must differ by more."),
+    json_output: bool = typer.Option(False, "--json", help="Print the data card as one JSON object."),
+) -> None:
+    """Build preference pairs: sample answers, judge them by the task's metric, prefer the best to the worst.
+
+    A run that was stopped goes on when the same command is given again.
+    """
+    from geoprose.evaluation.prefer.build import PreferOptions, build_preferences
+    from geoprose.inference.sample import Sampling
+
+    sampling = Sampling(answers, temperature, top_p)
+    options = PreferOptions(sampling, seed, split, limit or None, min_gap)
+    card = build_preferences(system, task, data, out, options)
+    if json_output:
+        typer.echo(json.dumps(card, ensure_ascii=False))
+        return
+    counts = card["preferences"]["questions"]
+    typer.echo(
+        f"{counts['pair']} pairs; {counts['tie']} questions whose answers are equally good, {counts['all_bad']} "
+        f"without a good answer\nwrote {out}"
+    )
+
+
+@build_app.command("preferences")
+def build_preferences_command(
+    source: Path = typer.Option(..., "--source", help="Published file, JSON lines: MMPR, or the columns of TRL."),
+    out: Path = typer.Option(..., "--out", help="File to write, .jsonl, in the folder of the pictures."),
+) -> None:
+    """Bring published preferences to neutral records."""
+    from geoprose.data.neutral import write_samples
+    from geoprose.data.preferences import read_preferences
+
+    samples = read_preferences(source)
+    write_samples(samples, out)
+    typer.echo(f"{len(samples)} records\nwrote {out}")
+
+
 @build_app.command("world")
 def build_world_command(
     out: Path = typer.Option(..., "--out", help="Folder to write; it must not exist or hold an earlier build."),
