@@ -56,6 +56,9 @@ class StageLoss(ABC):
     kinds: ClassVar[tuple[str, ...]] = ("composite", "encoder_decoder")
     """Kinds of system that it trains."""
 
+    whole_batch: ClassVar[bool] = False
+    """Whether it compares the rows of a micro-batch with each other, so that accumulating is another loss."""
+
     parameters: dict[str, nn.Parameter]
     """What the loss itself learns; trained and checkpointed with the stage, then thrown away."""
 
