@@ -11,6 +11,7 @@ VERBS = (
     "info",
     "ask",
     "train",
+    "plan",
     "evaluate",
     "score",
     "compare",

@@ -27,6 +27,8 @@ from geoprose.layout.resolutions import resolution_of
 from geoprose.models.inputs import VisualInputs
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from geoprose.layout.visual import PatchGroups, Plan
     from geoprose.systems.spec import SystemSpec
 
@@ -99,11 +101,11 @@ def forward_flops(spec: SystemSpec, model: Any, size_px: tuple[int, int], text_t
     try:
         with torch.device("meta"), torch.no_grad():
             see = _count(lambda: _see(spec, model, plan))
-            read = _count(lambda: _read(model.model.language_model, length, width))
+            read_through = _count(lambda: read(model.model.language_model, torch.empty(1, length, width)))
             head = _count(lambda: model.lm_head(torch.empty(1, length, width)))
-    except (RuntimeError, TypeError) as error:  # NotImplementedError is a RuntimeError
+    except (RuntimeError, TypeError, ValueError) as error:  # NotImplementedError is a RuntimeError
         raise ProcessingError(f"The FLOPs of {spec.name} cannot be counted without data: {error}") from error
-    return {"vision": see, "language_model": read, "head": head}
+    return {"vision": see, "language_model": read_through, "head": head}
 
 
 def text_flops(text_config: Any, tokens: int = PUBLISHED_TEXT_TOKENS) -> int:
@@ -133,20 +135,28 @@ def memory_bytes(model: Any, tokens: int) -> Memory:
     return Memory(weights * _BYTES_16 + cache, weights * (_BYTES_16 + 4 + _ADAM_BYTES))
 
 
-def _see(spec: SystemSpec, model: Any, plan: Plan) -> Any:
-    encoder = model.model.vision_encoder
-    inputs = VisualInputs(
+def visual_inputs(spec: SystemSpec, plan: Plan) -> VisualInputs:
+    """Return empty pixels of one picture on the current device, in the current dtype."""
+    return VisualInputs(
         pixel_values=_patches(spec, plan) if _cut(spec) else _pixels(plan.tiles),
         visual_layouts=torch.tensor([plan.layout], device="cpu"),
         **{name: _pixels(tiles) for name, tiles in plan.extra.items()},
     )
-    return model.model.project(encoder.encode(inputs), inputs)
 
 
-def _read(language_model: Any, length: int, width: int) -> Any:
+def read(language_model: Any, embeddings: Tensor) -> Any:
+    """Run a language model over embeddings (1, T, D), on the meta device too."""
+    length = embeddings.shape[1]
     # Why a 4-D mask: transformers looks into a 2-D one, and there is nothing to look at on the meta device.
-    mask = torch.empty(1, 1, length, length)
-    return language_model(inputs_embeds=torch.empty(1, length, width), attention_mask=mask, use_cache=False)
+    mask = torch.empty(1, 1, length, length, dtype=embeddings.dtype, device=embeddings.device)
+    # Why positions: OPT would count them from the mask.
+    places = torch.arange(length, device=embeddings.device).unsqueeze(0)
+    return language_model(inputs_embeds=embeddings, attention_mask=mask, position_ids=places, use_cache=False)
+
+
+def _see(spec: SystemSpec, model: Any, plan: Plan) -> Any:
+    inputs = visual_inputs(spec, plan)
+    return model.model.project(model.model.vision_encoder.encode(inputs), inputs)
 
 
 def _cut(spec: SystemSpec) -> PatchGroups | None:

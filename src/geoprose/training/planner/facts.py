@@ -1,0 +1,194 @@
+"""What one stage of a recipe is, in numbers that depend on no accelerator: weights, operations, kept bytes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from geoprose.core.errors import ProcessingError
+from geoprose.core.spec import validate
+from geoprose.systems.build import build_meta_model
+from geoprose.systems.cost import visual_tokens
+from geoprose.systems.presets import load_preset, spec_type_of
+from geoprose.systems.save import SPEC_FILE
+from geoprose.systems.tiny import tiny_spec
+from geoprose.training.planner import trace
+from geoprose.training.planner.dual import trace_towers
+from geoprose.training.planner.workload import RowShape, Workload, row_shape
+from geoprose.training.session import enter_stage
+
+if TYPE_CHECKING:
+    from geoprose.training.specs.recipe import RecipeSpec
+    from geoprose.training.specs.stage import StageSpec
+
+SMALLEST_PICTURE_PX = 112
+"""A system without tiles names the side of a patch as its size; its pictures are then taken to be ``PLAIN_PX``."""
+PLAIN_PX = 448
+REPRESENTING = {"itc": 1, "itm": 3, "itg": 1}
+"""Passes of the Q-Former that each loss of BLIP-2's first stage takes."""
+
+
+@dataclass(frozen=True)
+class StageFacts:
+    """One stage, whatever it runs on.
+
+    Attributes:
+        name: Name of the stage.
+        trained: Numbers that train.
+        trained_by_part: The same for each part.
+        frozen_bytes: Memory of the weights that do not train, in the formats of the stage.
+        block_bytes: Memory of the weights of one layer of the language model, which sharding gathers to use it.
+        row: What a row holds.
+        pieces: Cost of each part; of a picture for those in ``per_picture``, of a row for the others.
+        per_picture: Parts that run once for each picture.
+        cached: Whether the encoder's output is read from a cache instead of being computed in each step.
+        feature_numbers: Numbers that the cache keeps for a picture.
+        teacher_bytes: Memory of the teacher's weights.
+        teacher: Cost of the teacher's forward pass over a row.
+        pair_bytes: Bytes that every pair of a batch costs with every other, for losses that compare them.
+        notes: What the figures leave out.
+    """
+
+    name: str
+    trained: int
+    trained_by_part: dict[str, int]
+    frozen_bytes: int
+    block_bytes: int
+    row: RowShape
+    pieces: dict[str, trace.Piece]
+    per_picture: frozenset[str]
+    cached: bool
+    feature_numbers: int
+    teacher_bytes: int = 0
+    teacher: tuple[trace.Piece, ...] = ()
+    pair_bytes: int = 0
+    notes: tuple[str, ...] = ()
+
+    def times(self, part: str) -> float:
+        """Return how often a part runs for one row."""
+        return self.row.pictures if part in self.per_picture else 1.0
+
+
+def stage_facts(recipe: RecipeSpec, index: int, workload: Workload) -> StageFacts:
+    """Measure a stage on the meta device; takes seconds and no memory, whatever the size of the system.
+
+    Raises:
+        ProcessingError: If the planner has no rule for this kind of system, or its parts cannot run without data.
+    """
+    stage = recipe.stages[index].model_copy(update={"gradient_checkpointing": False})
+    spec = _spec_of(recipe.system, recipe.scale)
+    if spec.kind not in ("composite", "dual_encoder"):
+        raise ProcessingError(
+            f"System {spec.name} is of kind {spec.kind}; plans are made of composites and dual encoders so far."
+        )
+    model = build_meta_model(spec)
+    with torch.device("meta"):
+        report = enter_stage(model, stage, 0)
+    common = {
+        "name": stage.name,
+        "trained": report.num_trainable,
+        "trained_by_part": report.modules,
+        "frozen_bytes": sum(_bytes(p) for p in model.parameters() if not p.requires_grad),
+    }
+    try:
+        if spec.kind == "dual_encoder":
+            return _of_towers(spec, model, workload, common)
+        return _of_composite(recipe, stage, (spec, model), workload, common)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ProcessingError(f"The cost of {spec.name} cannot be counted without data: {error}") from error
+
+
+def picture_of(spec: Any, workload: Workload) -> tuple[int, int]:
+    """Return the size of a picture: the workload's, or the system's own."""
+    side = int(spec.resolution.image_size)
+    side = side if side >= SMALLEST_PICTURE_PX else PLAIN_PX
+    return workload.picture_px or (side, side)
+
+
+def _of_composite(
+    recipe: RecipeSpec, stage: StageSpec, system: tuple[Any, Any], workload: Workload, common: dict[str, Any]
+) -> StageFacts:
+    spec, model = system
+    picture = picture_of(spec, workload)
+    encoder, shape = trace.trace_encoder(spec, model, picture)
+    is_media = spec.packer.type == "media"  # one placeholder in the text, its tokens are read by cross-attention
+    tokens = 1 if is_media else visual_tokens(spec, model, *picture)
+    row = row_shape(stage, workload, tokens)
+    pieces = {"vision_encoder": encoder}
+    if shape is not None:
+        pieces["connector"] = trace.trace_connector(spec, model, shape, picture)
+    passes = sum(REPRESENTING.get(loss.type, 0) for loss in stage.losses)
+    if passes:
+        pieces |= {f"connector again {number}": pieces["connector"] for number in range(2, passes + 1)}
+        row = RowShape(workload.text_tokens, 0, float(workload.pictures), 1.0)
+    else:
+        pieces["language_model"] = trace.trace_language_model(model, row)
+        pieces["head"] = trace.trace_head(model, row.answers, pieces["language_model"].has_gradient)
+    blocks = model.config.get_text_config().num_hidden_layers
+    teacher_bytes, teacher = _teacher(recipe, row, any(loss.needs_teacher for loss in stage.losses))
+    return StageFacts(
+        **common,
+        block_bytes=sum(_bytes(p) for p in model.model.language_model.layers.parameters()) // blocks,
+        row=row,
+        pieces=pieces,
+        per_picture=frozenset(name for name in pieces if name.startswith(("vision", "connector"))),
+        cached=shape is not None and not encoder.has_gradient,
+        feature_numbers=0 if shape is None else int(torch.Size(shape).numel()),
+        teacher_bytes=teacher_bytes,
+        teacher=teacher,
+        notes=_notes(model, stage),
+    )
+
+
+def _of_towers(spec: Any, model: Any, workload: Workload, common: dict[str, Any]) -> StageFacts:
+    pieces = trace_towers(spec, model, picture_of(spec, workload), workload.text_tokens)
+    layers = max(1, pieces["vision"].blocks)
+    return StageFacts(
+        **common,
+        block_bytes=sum(_bytes(p) for p in model.vision.parameters()) // layers,
+        row=RowShape(min(workload.text_tokens, spec.text_encoder.max_length), 0, 1.0, 1.0),
+        pieces=pieces,
+        per_picture=frozenset({"vision"}),
+        cached=not pieces["vision"].has_gradient,
+        feature_numbers=model.vision.width,
+        pair_bytes=3 * 4,  # similarities, their softmax and its gradient, float32
+    )
+
+
+def _teacher(recipe: RecipeSpec, row: RowShape, is_needed: bool) -> tuple[int, tuple[trace.Piece, ...]]:
+    """Return the memory of the teacher's weights and the cost of its pass over a row."""
+    if recipe.teacher is None or not is_needed:
+        return 0, ()
+    model = build_meta_model(_spec_of(recipe.teacher.system, recipe.teacher.scale)).requires_grad_(False)
+    model.to(torch.bfloat16 if recipe.teacher.precision == "bf16" else torch.float32)
+    pieces = (trace.trace_language_model(model, row), trace.trace_head(model, row.answers, False))
+    return sum(_bytes(p) for p in model.parameters()), pieces
+
+
+def _spec_of(system: str, scale: str) -> Any:
+    """Return the spec of a preset, or that of a trained system's folder."""
+    folder = Path(system)
+    if (folder / SPEC_FILE).is_file():
+        values = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
+        return validate(spec_type_of(values), values, str(folder / SPEC_FILE))
+    spec = load_preset(system)
+    return tiny_spec(spec) if scale == "tiny" and spec.kind == "composite" else spec
+
+
+def _notes(model: Any, stage: StageSpec) -> tuple[str, ...]:
+    notes = []
+    if getattr(model.model, "branches", None) is not None:
+        notes.append("branches for other modalities are weighed and not timed")
+    if sum(parameter.numel() for parameter in model.model.fusion.parameters()):
+        notes.append("layers between those of the language model are weighed and not timed")
+    if any(loss.type in ("minillm", "reverse_kl_on_policy") or getattr(loss, "on_policy", 0) for loss in stage.losses):
+        notes.append("sampling the student's answers comes on top")
+    return tuple(notes)
+
+
+def _bytes(parameter: torch.nn.Parameter) -> int:
+    return parameter.numel() * parameter.element_size()
