@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 
 from geoprose.core.errors import ConfigError
+from geoprose.training.access import picture_encoder
 from geoprose.training.precision import DTYPES
 
 if TYPE_CHECKING:
@@ -59,13 +61,21 @@ class Teacher:
         if self.vision is None or TEACHER_FEATURES in row.targets:
             return
         if not unit.images:
-            encoder = self.model.model.vision_encoder
+            encoder = picture_encoder(self.model)
             row.targets[TEACHER_FEATURES] = np.zeros((0, encoder.num_patches(), encoder.hidden_size), np.float16)
             return
         features = self.vision.load(self.system, [Path(unit.root) / image for image in unit.images])
         # Why float16: NumPy has no bfloat16, and the cache's default format is float16.
         exact = features if features.dtype == torch.float16 else features.float()
         row.targets[TEACHER_FEATURES] = exact.numpy()
+
+    def content_hash(self) -> str:
+        """Return the SHA-256 of the teacher's weights and of its tokenizer."""
+        digest = hashlib.sha256(self.system.processor.tokenizer.backend_tokenizer.to_str().encode())
+        for name, tensor in sorted(self.model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
 
     def move_to(self, device: torch.device) -> None:
         """Bring the model to the student's device; does nothing when it is there."""

@@ -93,7 +93,7 @@ def resample_grid(states_NVD: Tensor, num_tokens: int) -> Tensor:
             "square grid, so feature_alignment cannot compare them. Set its visual_weight and relation_weight to 0, "
             "or take a connector with as many tokens as the teacher's."
         )
-    grid = wide(states_NVD).transpose(1, 2).unflatten(-1, (before, before))
+    grid = wide(states_NVD).transpose(1, 2).reshape(len(states_NVD), -1, before, before)
     resized = F.interpolate(grid, size=(after, after), mode="bilinear", align_corners=False, antialias=True)
     return resized.flatten(2).transpose(1, 2)
 

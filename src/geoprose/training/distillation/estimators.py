@@ -93,7 +93,7 @@ def leave_one_out(values_SL: Tensor, group_S: Tensor) -> Tensor:
     What is taken away does not depend on the answer itself, so the estimate stays unbiased. An answer that has ended
     counts with 0: nothing is to come. A group of one is left as it is.
     """
-    groups, place_S = group_S.unique(return_inverse=True)
+    groups, place_S = torch.unique(group_S, return_inverse=True)
     sums = values_SL.new_zeros(len(groups), values_SL.shape[1]).index_add(0, place_S, values_SL)
     others_S1 = torch.bincount(place_S)[place_S][:, None] - 1
     return torch.where(others_S1 > 0, values_SL - (sums[place_S] - values_SL) / others_S1.clamp_min(1), values_SL)

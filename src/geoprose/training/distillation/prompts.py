@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from geoprose.data.collator import IGNORED_LABEL
+from geoprose.training.distillation.answer_runs import run_starts
 from geoprose.training.distillation.layout import Layout, layout_of, pad_places
 
 if TYPE_CHECKING:
@@ -73,11 +73,7 @@ def prompts_of(batch: Batch, image_token_id: int, samples: int = 1) -> Prompts:
         samples: Slots of each question; they lie beside each other.
     """
     layout, next_ids_BT = layout_of(batch), batch["next_ids"]
-    is_learnt_BT = next_ids_BT != IGNORED_LABEL
-    goes_on_BT = torch.zeros_like(is_learnt_BT)
-    sees_previous = layout.sees_BTT.diagonal(offset=-1, dim1=1, dim2=2)
-    goes_on_BT[:, 1:] = is_learnt_BT[:, :-1] & sees_previous
-    row_Q, start_Q = (is_learnt_BT & ~goes_on_BT).nonzero(as_tuple=True)
+    row_Q, start_Q = run_starts(layout, next_ids_BT).nonzero(as_tuple=True)
     is_kept_BT = layout.ids_BT == image_token_id
     is_kept_BT = is_kept_BT.index_put((row_Q,), layout.sees_BTT[row_Q, start_Q], accumulate=True)
     places_BP = pad_places([row.nonzero()[:, 0].tolist() for row in is_kept_BT], layout.ids_BT.device)

@@ -66,6 +66,9 @@ class TeacherPass:
         batch = dict(self.batch)
         if self.is_resized:
             batch.update(layout_of(batch).take(self.places).inputs())
+        elif "attention_mask" not in batch:
+            # Why: rows told apart by positions alone are proven for the student's language model, not for this one.
+            batch.update(layout_of(batch).inputs())
         theirs = int(self.teacher.model.config.image_token_id)
         if theirs != self.image_token_id:
             batch["input_ids"] = batch["input_ids"].masked_fill(batch["input_ids"] == self.image_token_id, theirs)

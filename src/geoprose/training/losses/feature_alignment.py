@@ -55,7 +55,7 @@ class Places:
 
     def pictures(self, states_BTD: Tensor) -> Tensor:
         """Return the states of the pictures (N, V, D)."""
-        return states_BTD[self.is_visual_BT].unflatten(0, (-1, self.num_visual_tokens))
+        return states_BTD[self.is_visual_BT].reshape(-1, self.num_visual_tokens, states_BTD.shape[-1])
 
 
 class FeatureAlignmentLoss(TeacherLoss):
@@ -70,7 +70,7 @@ class FeatureAlignmentLoss(TeacherLoss):
     def __init__(self, spec: Any, context: LossContext) -> None:
         super().__init__(spec, context)
         student, teacher = context.system.model, self.teacher.model
-        self._check_grids(student, teacher)
+        self._check_grids()
         configs = [model.config.get_text_config() for model in (student, teacher)]
         self.pairs = layer_pairs(configs[0].num_hidden_layers, configs[1].num_hidden_layers, spec.num_layers)
         generator = torch.Generator().manual_seed(context.seed)
@@ -79,21 +79,26 @@ class FeatureAlignmentLoss(TeacherLoss):
             nn.init.orthogonal_(weight, generator=generator)
             self.parameters[f"map_{layer}"] = nn.Parameter(weight)
 
-    def _check_grids(self, student: Any, teacher: Any) -> None:
-        """Refuse to resample visual tokens that are no plain grid; 25 tokens of a compass would pass for 5 x 5."""
-        differ = student.model.num_visual_tokens != teacher.model.num_visual_tokens
-        has_own_layout = any(hasattr(model.model.connector, "token_cover") for model in (student, teacher))
-        if differ and has_own_layout and (self.spec.visual_weight or self.spec.relation_weight):
+    def _check_grids(self) -> None:
+        """Refuse visual tokens that cannot be brought together; 25 tokens of a compass would pass for 5 x 5."""
+        if not (self.spec.visual_weight or self.spec.relation_weight):
+            return
+        student, teacher = self.context.system, self.teacher.system
+        has_tiles = any(s.spec.packer.type != "flat" or s.spec.resolution.type != "fixed" for s in (student, teacher))
+        differ = student.processor.num_visual_tokens != teacher.processor.num_visual_tokens
+        has_own_layout = any(hasattr(system.model.model.connector, "token_cover") for system in (student, teacher))
+        if has_tiles or (differ and has_own_layout):
+            why = "a picture becomes several tiles" if has_tiles else "a connector lays them out otherwise than a grid"
             raise ConfigError(
-                f"Student and teacher have {student.model.num_visual_tokens} and {teacher.model.num_visual_tokens} visual "
-                "tokens, and a connector lays them out in another way than a grid, so feature_alignment cannot resample "
-                "them. Set its visual_weight and relation_weight to 0, or give both the same connector."
+                f"The visual tokens of {student.spec.name} and teacher {teacher.spec.name} cannot be compared place by "
+                f"place: {why}. Set visual_weight and relation_weight of feature_alignment to 0."
             )
 
     def weight_at(self, progress: float) -> float:
         """Return the weight, which follows a half cosine from ``weight`` to ``final_weight``."""
         last = float(self.spec.final_weight)
-        return last + (self.weight - last) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
+        share = 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
+        return last + (self.weight - last) * share
 
     def num_items(self, batch: Batch) -> float:
         """Return the number of pictures, so that the means of a batch count by its pictures; 1 without any."""

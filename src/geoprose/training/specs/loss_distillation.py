@@ -32,6 +32,8 @@ class KdOfflineLossSpec(TeacherLossSpec):
     """Both distributions are softened by it and the divergence is multiplied by its square."""
     top_k: PositiveInt = 64
     """Tokens kept a position (``cache`` only); the others share one bucket."""
+    keep: Literal["run", "user"] = "run"
+    """Where the cache lies: in the run's folder, or where all runs of this machine share it."""
 
     @model_validator(mode="after")
     def _check(self) -> KdOfflineLossSpec:
