@@ -98,7 +98,8 @@ def result_table(result: Mapping[str, Any]) -> str:
     header = ["", "seeds", *(one["title"] for one in columns)]
     rows = [[arm["title"], str(len(arm["seeds"])), *(_cell(arm, one["name"]) for one in columns)]
             for arm in result["arms"].values()]  # fmt: skip
-    lines = [aligned([header, *rows])] if rows else ["no trial is finished yet"]
+    asked = ["questions", "", *(str(result["questions"].get(one["name"], "-")) for one in columns)]
+    lines = [aligned([header, *rows, asked])] if rows else ["no trial is finished yet"]
     for finding in result["findings"]:
         lines += ["", f"{finding['question']} {finding['outcome']}", f"  {finding['sentence']}"]
     return "\n".join(lines)
