@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, PositiveInt
 
+from geoprose.assets.resolve import resolve
 from geoprose.core.spec import Spec
 from geoprose.experiments.reproduce.base import Arm, MetricColumn, Reproduction, Trial
 from geoprose.experiments.reproduce.distillation_costs import costs_of, mean_seconds
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from geoprose.experiments.reproduce.scores import Scores
 
 TEACHER_RECIPE, START_RECIPE, STUDENT_RECIPE = "demo", "_distil-demo-start", "_distil-demo-student"
+METEOR = "meteor-wordnet"
 TINY_RECIPE = ("scale=tiny", "num_threads=1", "features.encoder_precision=fp32")
 TINY_STAGE = ("steps=2", "precision=fp32", "log_every=1", "batch_size=2", "schedule.warmup_steps=1")
 
@@ -51,7 +53,7 @@ class DistillationSettings(Spec):
     """Methods to compare; ``plain`` is always among them."""
     questions: dict[str, PositiveInt] = Field(default_factory=lambda: dict.fromkeys((*VQA, CAPTION), 60))
     """Most questions of a type that are asked; types that are not named are asked whole."""
-    meteor: str = "meteor-wordnet"
+    meteor: str = METEOR
     """Variant of the captioning protocol."""
     rounds: PositiveInt = 12
     """Questions that teacher and student answer in turn to measure the latency."""
@@ -109,6 +111,8 @@ class Distillation(Reproduction):
             from geoprose.experiments.world import packaged_world
 
             packaged_world(self._world)
+        if self.settings.meteor == METEOR:
+            resolve("wordnet")  # scoring downloads nothing
         write_exam(self._world, self._exam, self.settings.questions)
         self._run(START_RECIPE, self.work.out_dir / "start", self._tiny(2))
         if not self.settings.teacher:
