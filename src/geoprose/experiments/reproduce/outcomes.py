@@ -34,7 +34,7 @@ def write_outcomes(
     from geoprose.experiments.reproduce.report import write_report
 
     out_dir = reproduction.work.out_dir
-    result = make_result(reproduction, table) | {
+    found = make_result(reproduction, table) | {
         "costs": costs,
         "seconds": seconds,
         "peak_memory_gib": Phases.peak_memory_gib(),
@@ -42,7 +42,7 @@ def write_outcomes(
         "hardware": provenance.hardware(),
         "git_commit": provenance.git_commit(),
     }
-    result = json.loads(json.dumps(result, allow_nan=False))  # as it is read back
+    result: dict[str, Any] = json.loads(json.dumps(found, allow_nan=False))  # as it is read back
     write_json(out_dir / RESULT_FILE, result)
     write_report(out_dir / REPORT_FILE, result, reproduction.charts(table) if table.arms else [])
     return result
