@@ -130,7 +130,7 @@ def _judge(
 ) -> dict[str, list[float]]:
     """Return the score of every answer of every question, by the task's default variant."""
     spec = loaded.system.spec
-    mode = getattr(spec.resolution, "mode", "resize")
+    mode: Any = getattr(spec.resolution, "mode", "resize")
     answer_format = AnswerFormat(spec.box_format, mode, spec.resolution.image_size)
     scorer = Scorer(task, samples.asked, samples.train, answer_format, data_dir)
     scores: dict[str, list[float]] = {sample.id: [] for sample in samples.asked}
@@ -161,7 +161,7 @@ def _pairs(
         if choice.outcome != "pair":
             continue
         request = requests[sample.id]
-        images = tuple(os.path.relpath(image, out.parent) for image in request.images)
+        images = tuple(os.path.relpath(str(image), str(out.parent)) for image in request.images)
         shown = replace(
             sample,
             images=images,

@@ -12,7 +12,6 @@ import torch
 from geoprose.core.errors import ConfigError
 from geoprose.data.collator import Collator
 from geoprose.training.feeds.base import Feed, FeedContext
-from geoprose.training.feeds.conversation import in_model_dtypes
 from geoprose.training.packing import RowOptions
 from geoprose.training.preference.answers import (
     NO_ANSWER,
@@ -25,7 +24,7 @@ from geoprose.training.preference.answers import (
 )
 from geoprose.training.preference.loss import PreferenceLoss
 from geoprose.training.rows import RowEncoder
-from geoprose.training.vision import files_of
+from geoprose.training.vision import files_of, in_model_dtypes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch.nn import functional as F
 
-from geoprose.training.preference.loss import PairLoss
+from geoprose.training.preference.loss import PreferencePairLoss
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,7 +60,7 @@ def hinge_losses(chosen_P: Tensor, rejected_P: Tensor, beta: float) -> Tensor:
     return F.relu(1 - beta * (chosen_P - rejected_P))
 
 
-class DpoLoss(PairLoss):
+class DpoLoss(PreferencePairLoss):
     """The loss of a recipe, a mean over pairs."""
 
     def loss_sum(self, forward: Forward) -> Tensor:

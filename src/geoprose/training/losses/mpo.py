@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from geoprose.training import distributed
 from geoprose.training.losses.dpo import dpo_losses
-from geoprose.training.preference.loss import LogRatios, PairLoss
+from geoprose.training.preference.loss import LogRatios, PreferencePairLoss
 from geoprose.training.preference.step_sums import StepSums
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def bco_losses(chosen_P: Tensor, rejected_P: Tensor, beta: float, shift: Tensor 
     return -F.logsigmoid(beta * chosen_P - shift) - F.logsigmoid(-(beta * rejected_P - shift))
 
 
-class MpoLoss(PairLoss):
+class MpoLoss(PreferencePairLoss):
     """The loss of a recipe.
 
     The terms are divided as in InternVL's release: preference and quality by the pairs, generation by the tokens, here
@@ -77,8 +77,8 @@ class MpoLoss(PairLoss):
         quality = bco_losses(chosen_P, rejected_P, spec.beta, self._reward_shift(found)).sum()
         step = self._sums.read()
         generation = -found.sums_A[pairs_P2[:, 0]].sum() * step["pairs"] / max(step["tokens"], 1.0)
-        return spec.preference_weight * preference + spec.quality_weight * quality + spec.generation_weight * generation
-
+        total: Tensor = spec.preference_weight * preference + spec.quality_weight * quality
+        return total + float(spec.generation_weight) * generation
     def _reward_shift(self, found: LogRatios) -> float:
         """Count the rewards of this micro-batch and return what is subtracted from them."""
         rewards_A = self.spec.beta * found.ratios_A.detach().double()

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from geoprose.training import checkpoint as checkpoints
 from geoprose.training import distributed
-from geoprose.training.preference.loss import PairLoss
+from geoprose.training.preference.loss import PreferencePairLoss
 from geoprose.training.preference.reward_head import REWARD_FOLDER, RewardHead, reward_of
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def reward_pair_losses(chosen_P: Tensor, rejected_P: Tensor, centre_weight: floa
     return -F.logsigmoid(chosen_P - rejected_P) + centre_weight * (chosen_P + rejected_P).square()
 
 
-class RewardPairsLoss(PairLoss):
+class RewardPairsLoss(PreferencePairLoss):
     """The loss of a recipe, a mean over pairs; it needs no reference."""
 
     def __init__(self, spec: Any, context: LossContext) -> None:

@@ -65,7 +65,7 @@ class PreferenceLoss(StageLoss):
         return LogRatios(policy.sums_A - reference_A, policy.sums_A, policy.lengths_A)
 
 
-class PairLoss(PreferenceLoss):
+class PreferencePairLoss(PreferenceLoss):
     """A loss on pairs: the items are the pairs of the batch."""
 
     def note_pairs(self, found: LogRatios, pairs_P2: Tensor) -> None:

@@ -10,10 +10,10 @@ import torch
 
 from geoprose.data.collator import Collator
 from geoprose.data.preferences import with_answer
-from geoprose.training.feeds.conversation import in_model_dtypes
 from geoprose.training.forward import Forward
 from geoprose.training.preference.answers import encode_answer, shared_row
 from geoprose.training.preference.reward_head import RewardHead
+from geoprose.training.vision import in_model_dtypes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,8 +62,8 @@ class RewardModel:
         """
         processor, model = self.system.processor, self.system.model
         plans = processor.image_processor.plan_sample([picture.size for picture in pictures]) if pictures else []
-        images = ([], [processor.image_segments(plan.layout) for plan in plans])
-        encoded = [encode_answer(processor, with_answer(sample, text), text, True, images) for text in answers]
+        counts = [processor.image_segments(plan.layout) for plan in plans]
+        encoded = [encode_answer(processor, with_answer(sample, text), text, True, ([], counts)) for text in answers]
         row = shared_row(encoded)
         if pictures:
             row.row.visual = dict(processor.image_processor(list(pictures), return_tensors="pt"))
