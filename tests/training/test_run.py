@@ -168,3 +168,15 @@ def test_a_blind_run_sees_no_picture(tmp_path: Path) -> None:
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
     with pytest.raises(ConfigError, match="blank"):
         run_recipe(recipe, ["stages.0.trainable=[vision_encoder.*]"], folder / "other", data_dir=folder)
+
+
+def test_a_field_that_came_with_a_later_release_is_no_difference(tmp_path: Path) -> None:
+    write_tiny_data(tmp_path, 3)
+    recipe = write_recipe(tmp_path, [stage(steps=1)])
+    run_recipe(recipe, out_dir=tmp_path / "run", data_dir=tmp_path)
+    path = tmp_path / "run" / "run.json"
+    record = json.loads(path.read_text())
+    del record["recipe"]["stages"][0]["gradient_checkpointing"]
+    path.write_text(json.dumps(record | {"recipe_hash": "of an older release"}))
+    result = run_recipe(recipe, out_dir=tmp_path / "run", data_dir=tmp_path, resume=True)
+    assert result.record["status"] == "finished"

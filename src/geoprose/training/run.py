@@ -193,11 +193,11 @@ def _earlier_record(out_dir: Path, spec: RecipeSpec, resume: bool) -> dict[str, 
         raise ConfigError(f"{out_dir} already holds a run. Continue it with --resume, or choose another --out folder.")
     try:
         earlier: dict[str, Any] = json.loads(path.read_text())
-        same = earlier["recipe_hash"] == spec.content_hash()
+        before = _with_new_fields(earlier["recipe"])
     except (json.JSONDecodeError, KeyError) as error:
         raise GeoproseError(f"{path} is damaged ({error}). Start again with another --out folder.") from error
-    if not same:
-        changes = "\n  ".join(differences(earlier["recipe"], spec.model_dump(mode="json")))
+    changes = "\n  ".join(differences(before, spec.model_dump(mode="json")))
+    if changes:
         raise ConfigError(
             f"The recipe differs from the one that {out_dir} was started with:\n  {changes}\n"
             "Resume with the same recipe and overrides, or choose another --out folder."
@@ -209,6 +209,18 @@ def _earlier_record(out_dir: Path, spec: RecipeSpec, resume: bool) -> dict[str, 
             "would hold other samples. Launch as many as before, or choose another --out folder."
         )
     return earlier
+
+
+def _with_new_fields(recipe: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of an earlier run's recipe; fields that came with a later release have their defaults."""
+    from pydantic import ValidationError
+
+    from geoprose.training.specs.recipe import RecipeSpec
+
+    try:
+        return RecipeSpec.model_validate(recipe).model_dump(mode="json")
+    except ValidationError:  # a field that is no more; the list of differences names it
+        return recipe
 
 
 def _is_whole(folder: Path) -> bool:
