@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from geoprose.core.errors import DataError
 from geoprose.core.types import Message, Sample
@@ -14,7 +15,7 @@ from geoprose.data.neutral import write_samples
 from geoprose.systems.build import build_system
 from geoprose.training.batches import LoadedSource, StageBatches, build_mixture, data_hashes, load_source
 from geoprose.training.features import BlankFeatures
-from geoprose.training.images import ImageScan
+from geoprose.training.images import ImageScan, scan_images
 from geoprose.training.losses.base import LossContext
 from geoprose.training.losses.lm import LmLoss
 from geoprose.training.specs.data import SourceSpec
@@ -96,3 +97,56 @@ def test_blank_features_are_zeros(data: Path) -> None:
     with pytest.raises(IndexError):
         batches[len(batches)]
     assert len(units_of(source.samples, "r")) == 18
+
+
+def _two_sources(folder: Path, **changes: Any) -> list[int]:
+    """Return how many rows of an epoch come from sources of 40 and of 10 samples."""
+    for name, count in (("large", 40), ("small", 10)):
+        samples = [
+            Sample(f"{name}{i}", (f"{name}{i}.png",), (Message("user", "<image>\nQ"), Message("assistant", "A")))
+            for i in range(count)
+        ]
+        write_samples(samples, folder / f"{name}.jsonl")
+    sources = [{"path": "large.jsonl", **changes.pop("large", {})}, {"path": "small.jsonl"}]
+    spec = StageSpec.model_validate(stage(data=sources, **changes))
+    mixture = build_mixture(spec, [load_source(source, folder) for source in spec.data], seed=0)
+    return [source.num_slots for source in mixture.sources]
+
+
+def test_mixing_temperature(tmp_path: Path) -> None:
+    assert _two_sources(tmp_path, mixing_temperature=1.0) == [40, 10], "in proportion to size"
+    # sqrt(40) : sqrt(10) is 2 : 1 of 50 rows.
+    assert _two_sources(tmp_path, mixing_temperature=2.0) == [33, 17]
+    assert _two_sources(tmp_path, mixing_temperature=1e6) == [25, 25]
+    with pytest.raises(ValidationError, match="leave weight and share out"):
+        _two_sources(tmp_path, mixing_temperature=2.0, large={"weight": 2.0})
+
+
+def test_a_cap_limits_a_source(tmp_path: Path) -> None:
+    assert _two_sources(tmp_path, large={"cap": 12}) == [12, 10]
+    assert _two_sources(tmp_path, large={"cap": 100}) == [40, 10]
+    # min(40, 10) : 10 is 1 : 1 of 20 rows.
+    assert _two_sources(tmp_path, large={"cap": 10}, mixing_temperature=3.0) == [10, 10]
+
+
+def test_a_source_without_samples_is_an_error(data: Path) -> None:
+    spec = StageSpec.model_validate(stage())
+    source = load_source(spec.data[0], data)
+    everything = dict.fromkeys(source.images(), "broken")
+    with pytest.raises(DataError, match="holds no sample"):
+        build_mixture(spec, [source.without(everything)], seed=0)
+
+
+def test_a_packed_batch_holds_isolated_conversations(data: Path) -> None:
+    system: Any = build_system("demo", scale="tiny")
+    spec = StageSpec.model_validate(stage(packing="packed", max_row_tokens=700, batch_size=2))
+    source = load_source(spec.data[0], data)
+    vision = Vision(scan_images(source.images(), 0.0), None)
+    losses = [LmLoss(LmLossSpec(), LossContext(system))]
+    batches = StageBatches(spec, system, build_mixture(spec, [source], seed=0), vision, losses)
+    batch = batches[0]
+    assert "attention_mask" not in batch, "positions that start anew tell the conversations apart"
+    assert batch["input_ids"].shape[0] == 2
+    assert 600 < batch["input_ids"].shape[1] <= 700
+    starts = int((batch["position_ids"] == 0).sum()) - int(batch["input_ids"].numel() - batch["num_tokens"])
+    assert starts == len(batches.plan.micro_batch(0)) == batch["pixel_values"].shape[0]
