@@ -11,6 +11,7 @@ VERBS = (
     "info",
     "ask",
     "train",
+    "distill",
     "plan",
     "evaluate",
     "score",

@@ -19,6 +19,7 @@ from geoprose.training.precision import DTYPES
 if TYPE_CHECKING:
     from geoprose.data.collator import Row
     from geoprose.data.mixture import Unit
+    from geoprose.training.specs.recipe import RecipeSpec
     from geoprose.training.specs.teacher import TeacherSpec
     from geoprose.training.vision import Vision
 
@@ -117,6 +118,23 @@ def load_teacher(spec: TeacherSpec | None, student: Any) -> Teacher | None:
     teacher.model.requires_grad_(False)
     teacher.model.to(DTYPES[spec.precision]).eval()
     return Teacher(teacher)
+
+
+def check_distils(recipe: RecipeSpec) -> None:
+    """Refuse a recipe without a teacher, or without a loss that reads it.
+
+    Raises:
+        ConfigError: Naming what is missing.
+    """
+    if recipe.teacher is None:
+        raise ConfigError(
+            f"Recipe {recipe.name} names no teacher. Give one with --teacher DIR, or `teacher: {{system: DIR}}` in it."
+        )
+    if not any(loss.needs_teacher for stage in recipe.stages for loss in stage.losses):
+        raise ConfigError(
+            f"No stage of recipe {recipe.name} has a loss that reads the teacher, so nothing would be distilled. Add "
+            "kd_offline, gkd, reverse_kl_on_policy, minillm or feature_alignment, or train it with `geoprose train`."
+        )
 
 
 def check_tokenizers(teacher: Any, student: Any) -> None:
