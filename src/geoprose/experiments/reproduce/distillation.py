@@ -47,7 +47,7 @@ class DistillationSettings(Spec):
 
     teacher: str = ""
     """Folder of a trained teacher, such as ``runs/demo/train/system``; trained by recipe ``demo`` when empty."""
-    steps: PositiveInt = 80
+    steps: PositiveInt = 60
     """Steps of every student."""
     methods: tuple[str, ...] = tuple(METHODS)
     """Methods to compare; ``plain`` is always among them."""

@@ -7,6 +7,8 @@ from typing import Any
 
 PLAIN, TEACHER, START = "plain", "teacher", "start"
 LM: dict[str, Any] = {"type": "lm"}
+LONGEST = 12
+"""Tokens of a sampled answer; the longest right answer of the world has ten, its end included."""
 FEATURES: dict[str, Any] = {"type": "feature_alignment"}
 
 
@@ -48,13 +50,13 @@ METHODS: dict[str, Method] = {
         "reverse KL, on-policy",
         "Cross-entropy of the right answers plus KL(student || teacher) at the tokens of answers that the student "
         "samples.",
-        ({"type": "reverse_kl_on_policy", "lm_weight": 1.0},),
+        ({"type": "reverse_kl_on_policy", "lm_weight": 1.0, "max_new_tokens": LONGEST},),
     ),
     "minillm": Method(
         "MiniLLM",
         "Policy gradient of the reverse KL of whole answers, expected rewards with a leave-one-out baseline, plus "
         "cross-entropy of the right answers.",
-        ({"type": "minillm", "variant": "ours", "lm_weight": 1.0},),
+        ({"type": "minillm", "variant": "ours", "lm_weight": 1.0, "samples": 2, "max_new_tokens": LONGEST},),
     ),
     "plain_features": Method(
         "plain + features",
