@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from geoprose.experiments.reproduce.base import Arm, Trial
+from geoprose.experiments.reproduce.base import Arm, Trial, Workplace
+from geoprose.experiments.reproduce.distillation import Distillation, DistillationSettings
+from geoprose.experiments.reproduce.distillation_charts import distillation_charts
 from geoprose.experiments.reproduce.distillation_exam import COLUMNS
 from geoprose.experiments.reproduce.distillation_findings import distillation_findings, gap_share
 from geoprose.experiments.reproduce.score_table import ScoreTable
@@ -98,6 +101,15 @@ def test_a_lead_that_chance_can_explain_is_said_to_be_one() -> None:
     one = found(table_of(plain=0.5, teacher=0.7, forward_kl=0.705), "Does a student exceed")
     assert one.outcome == "undecided"
     assert "which chance can explain" in one.sentence
+
+
+def test_the_drawings_show_gains_and_shares_where_there_is_a_gap() -> None:
+    arms = Distillation(Workplace(Path(), "small", (0, 1, 2), None, print), DistillationSettings()).arms()
+    drawn = "".join(distillation_charts(arms, table_of(plain=0.5, teacher=0.7, forward_kl=0.6)))
+    assert drawn.count("<figcaption>Gain over plain") == 5 == drawn.count("<figcaption>Share of the teacher")
+    without = "".join(distillation_charts(arms, table_of(plain=0.5, teacher=0.5, forward_kl=0.6)))
+    assert "Share of the teacher" not in without
+    assert without.count("<figcaption>Gain over plain") == 5
 
 
 def test_arms_that_are_missing_are_not_talked_about() -> None:

@@ -11,6 +11,7 @@ from pydantic import Field, PositiveInt
 from geoprose.assets.resolve import resolve
 from geoprose.core.spec import Spec
 from geoprose.experiments.reproduce.base import Arm, MetricColumn, Reproduction, Trial
+from geoprose.experiments.reproduce.distillation_charts import distillation_charts
 from geoprose.experiments.reproduce.distillation_costs import costs_of, mean_seconds
 from geoprose.experiments.reproduce.distillation_exam import CAPTION, COLUMNS, VQA, sit_exam, write_exam
 from geoprose.experiments.reproduce.distillation_findings import distillation_findings
@@ -19,6 +20,8 @@ from geoprose.experiments.reproduce.outcomes import SECONDS_FILE, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from markupsafe import Markup
 
     from geoprose.experiments.reproduce.findings import Finding
     from geoprose.experiments.reproduce.score_table import ScoreTable
@@ -144,6 +147,10 @@ class Distillation(Reproduction):
     def findings(self, table: ScoreTable) -> list[Finding]:
         """Answer the questions of brief 004."""
         return distillation_findings(table)
+
+    def charts(self, table: ScoreTable) -> list[Markup]:
+        """Draw gains, shares of the gap, and every figure."""
+        return distillation_charts(self.arms(), table)
 
     def costs(self) -> Mapping[str, Mapping[str, float]]:
         """Return what teacher and student cost, and the seconds that each method trains."""
