@@ -71,9 +71,10 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
         self.module = StageModule(model, losses)
         own = distributed.RankShare(batches, stage.steps * stage.accumulation)
         super().__init__(model=self.module, args=_arguments(stage, seed, folder), train_dataset=own)
-        if self.is_fsdp_enabled:
+        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
             raise ConfigError(
-                "Accelerate's FSDP is set; this engine shards itself. Launch with sharding: full instead."
+                "The launcher asks accelerate for FSDP or DeepSpeed; this engine cuts the model over the processes "
+                "itself, as ZeRO stage 3 does. Launch plain processes (fsdp2.yaml) and set sharding: full."
             )
         self.remove_callback(PrinterCallback)
         # Contract: compute_loss divides by the items of the whole optimiser step, so nothing divides again.
