@@ -19,7 +19,7 @@ from geoprose.training.planner.memory import Arrangement, stage_memory
 from geoprose.training.planner.workload import Workload
 from geoprose.training.recipes import load_recipe
 from geoprose.training.session import enter_stage
-from tests.fixtures.memory import LiveBytes
+from tests.fixtures.live_memory import PeakBytes
 from tests.fixtures.training import stage, write_recipe
 
 if TYPE_CHECKING:
@@ -85,19 +85,13 @@ def _measure(system: Any, tokens: int, is_cached: bool) -> tuple[int, int]:
     # Why the plain kernel here: torch does not count the operations of its fused attention on processors.
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         step()
-    with LiveBytes() as live:
-        for tensor in (*model.parameters(), *optimiser_tensors(optimiser)):
-            live.add(tensor)
+    states = [value for state in optimiser.state.values() for value in state.values()]
+    standing = sum(tensor.numel() * tensor.element_size() for tensor in (*model.parameters(), *states))
+    with PeakBytes() as made:
         # Two micro-batches: the gradients of the first are held while the second runs, as every longer step does.
         causal_lm_loss_sum(Forward(model, batch).hidden, batch["next_ids"], model.lm_head).backward()
-        live.reset()
         step()
-    return int(counter.get_total_flops()), live.peak
-
-
-def optimiser_tensors(optimiser: torch.optim.Optimizer) -> list[torch.Tensor]:
-    """Return the moments."""
-    return [value for state in optimiser.state.values() for value in state.values() if isinstance(value, torch.Tensor)]
+    return int(counter.get_total_flops()), standing + made.peak
 
 
 def _batch(system: Any, tokens: int, is_cached: bool) -> dict[str, torch.Tensor]:
