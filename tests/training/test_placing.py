@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -17,6 +16,9 @@ from geoprose.training.images import ImageScan
 from geoprose.training.packing import RowOptions
 from geoprose.training.rows import RowEncoder
 from geoprose.training.vision import Vision, in_model_dtypes
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def _unit(folder: Path, questions: int) -> Unit:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -18,6 +17,9 @@ from geoprose.training.packing import RowOptions
 from geoprose.training.rows import RowEncoder
 from geoprose.training.vision import Vision
 from tests.fixtures.systems_data import write_system_data
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def _encoder(name: str, share_prefix: bool = False) -> RowEncoder:
@@ -37,7 +39,8 @@ def test_an_encoder_decoder_has_a_row_for_each_answer(tmp_path: Path) -> None:
     rows = encoder.rows(_unit(tmp_path, "<image>\nIce?", "no", "Sure?", "yes"))
     decode = encoder.processor.tokenizer.decode
     assert [decode(row.next_ids) for row in rows] == ["no</s>", "yes</s>"]
-    assert decode(rows[1].input_ids).endswith("Ice? Answer:</s>no</s>Sure? Answer:</s>"), "earlier turns are read, not learnt"
+    read = decode(rows[1].input_ids)
+    assert read.endswith("Ice? Answer:</s>no</s>Sure? Answer:</s>"), "earlier turns are read, not learnt"
     for row in rows:
         assert row.decoder_ids[1:] == row.next_ids[:-1], "the decoder reads what it wrote before"
         assert row.input_ids.count(encoder.processor.image_token_id) == encoder.processor.num_visual_tokens

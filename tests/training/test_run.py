@@ -117,6 +117,22 @@ def test_a_row_that_the_language_model_would_mix_is_refused(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_packed_run_counts_what_was_too_long(tmp_path: Path) -> None:
+    from geoprose.core.types import Message, Sample
+    from geoprose.data.neutral import write_samples
+    from tests.fixtures.training import make_samples
+
+    long = Sample("long", ("images/0.png",), (Message("user", "<image>\nQ"), Message("assistant", "x" * 2000)))
+    write_samples([*make_samples(tmp_path, 2), long], tmp_path / "train.jsonl")
+    packed = {"packing": "packed", "max_row_tokens": 700, "steps": 2}
+    with pytest.raises(DataError, match=r"1 samples are longer than the 700 tokens.*long \("):
+        run_recipe(write_recipe(tmp_path, [stage(**packed)]), out_dir=tmp_path / "error", data_dir=tmp_path)
+    recipe = write_recipe(tmp_path, [stage(**packed, too_long="skip")])
+    record = run_recipe(recipe, out_dir=tmp_path / "run", data_dir=tmp_path).record["stages"]["align"]
+    assert record["too_long"] == {"limit": 700, "skipped": 1, "truncated": 0}
+    assert record["units"] == 9
+
+
 def test_no_data_directory_is_explained(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--data"):
         run_recipe(write_recipe(tmp_path), out_dir=tmp_path / "run")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SPEC = FeatureSpec(dtype="fp32", batch_size=3, shard_images=4)
 SHAPES = ["llava-next", "qwen2-vl", "emu3", "deepseek-vl-hybrid", "llama-3.2-vision", "fuyu", "em-vlm4ad"]
-"""Several tiles; ragged patches; codes, which are whole numbers; two views; empty slots; no tower; frames of a video."""
+"""Several tiles; ragged patches; codes (whole numbers); two views; empty slots; no tower; frames of a video."""
 
 
 def _seen(system: Any, inputs: dict[str, torch.Tensor]) -> list[torch.Tensor]:
