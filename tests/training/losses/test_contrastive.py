@@ -110,6 +110,17 @@ def test_the_scale_is_held_and_can_come_back() -> None:
     assert float(model.logit_scale.grad) > 0
 
 
+def test_a_frozen_side_may_be_rounded() -> None:
+    system = build_system("clip-vit-l-14", scale="tiny")
+    system.model.vision.bfloat16()
+    system.model.vision_projection.bfloat16()
+    loss = make_loss(system)
+    batch = make_batch(loss)
+    value = loss.loss_sum(Forward(system.model, {**batch, "pixel_values": batch["pixel_values"].float()}))
+    assert value.dtype == torch.float32
+    assert math.isfinite(float(value.detach()))
+
+
 def test_siglip_needs_a_bias() -> None:
     system = build_system("vit-bert", scale="tiny")
     with pytest.raises(ConfigError, match="bias_init"):

@@ -132,7 +132,8 @@ class GeoproseDualEncoder(PreTrainedModel):  # type: ignore[misc]  # transformer
     def similarity(self, image_embeds_ND: Tensor, text_embeds_BD: Tensor) -> Tensor:
         """Return ``exp(t) * <x, y> + b`` (N, B) of unit vectors; the scale is cut off at ``logits.max_scale``."""
         assert self.config.logits is not None
-        logits_NB = image_embeds_ND @ text_embeds_BD.T
+        wider = torch.promote_types(image_embeds_ND.dtype, text_embeds_BD.dtype)  # one side may be frozen and rounded
+        logits_NB = image_embeds_ND.to(wider) @ text_embeds_BD.to(wider).T
         logits_NB = logits_NB * self.logit_scale.exp().clamp(max=self.config.logits["max_scale"])
         return logits_NB if self.logit_bias is None else logits_NB + self.logit_bias
 

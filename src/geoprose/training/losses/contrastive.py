@@ -81,6 +81,7 @@ class SiglipLoss(TowerLoss):
     def loss_sum(self, forward: Forward) -> Tensor:
         """Return the sum over the pictures of this process and the texts of all."""
         found = matches(forward.batch, self.spec)
+        hold_scale(forward.model)
         pictures_ND, texts_ND = self.embeddings(forward)
         logits_NM = forward.model.similarity(pictures_ND, gather_with_grad(texts_ND))
         return sigmoid_contrastive_sum(logits_NM, found.is_positive_NM, found.is_ignored_NM)

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from geoprose.core.errors import ConfigError
 from geoprose.models.parts.connectors.qformer import QUERY_STD, QFormerConnector
 from geoprose.models.parts.heads.image_text import ImageTextHeads
+from geoprose.training.losses.qformer_bert import start_from_bert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,7 +124,7 @@ def qformer_words(spec: QFormerLossSpec, context: LossContext) -> QFormerWords:
     Raises:
         ConfigError: If the connector is no Q-Former, or two losses say different things of the words.
     """
-    said = (spec.tokenizer, spec.max_tokens, spec.shared_size)
+    said = (spec.tokenizer, spec.bert, spec.max_tokens, spec.shared_size)
     made = context.shared.get("qformer_words")
     if made is None:
         with torch.random.fork_rng(devices=[]):
@@ -132,8 +133,8 @@ def qformer_words(spec: QFormerLossSpec, context: LossContext) -> QFormerWords:
         context.shared["qformer_words"] = made
     if made[0] != said:
         raise ConfigError(
-            f"The losses itc, itm and itg of a stage share one set of words; {spec.type} says (tokenizer, max_tokens, "
-            f"shared_size) = {said}, another one {made[0]}. Give all of them the same."
+            f"The losses itc, itm and itg of a stage share one set of words; {spec.type} says (tokenizer, bert, "
+            f"max_tokens, shared_size) = {said}, another one {made[0]}. Give all of them the same."
         )
     words: QFormerWords = made[1]
     return words
@@ -161,6 +162,8 @@ def _make(spec: QFormerLossSpec, system: Any) -> QFormerWords:
             f"The Q-Former of {system.spec.name} has {table.num_embeddings} words, none left for {START_TOKEN} behind "
             f"the {len(tokenizer)} of its tokenizer. Set connector.vocab_size to {len(tokenizer) + 1}."
         )
+    if spec.bert:
+        start_from_bert(qformer, words.word_head, Path(spec.bert))
     return words
 
 
@@ -193,10 +196,10 @@ def with_words(connector: QFormerConnector, vocab_size: int) -> QFormerConnector
 
 
 def _tokenizer(spec: QFormerLossSpec, system: Any) -> Any:
-    if spec.tokenizer:
+    if spec.tokenizer or spec.bert:
         from geoprose.systems.pretrained import load_tokenizer_from
 
-        return load_tokenizer_from(Path(spec.tokenizer))
+        return load_tokenizer_from(Path(spec.tokenizer or spec.bert))
     return system.processor.condition_tokenizer or system.processor.tokenizer
 
 

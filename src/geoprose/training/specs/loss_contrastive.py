@@ -50,9 +50,12 @@ class QFormerLossSpec(PairLossSpec):
     with ``condition`` keeps its own words.
     """
 
+    bert: str = ""
+    """Folder of a BERT for masked words, with its tokenizer, that the Q-Former starts from, as published; empty: the
+    Q-Former starts as the system has it, and its words at random."""
     tokenizer: str = ""
-    """Folder of the Q-Former's own tokenizer (BERT's); empty: that of the system's instructions, or else that of its
-    language model."""
+    """Folder of another tokenizer for the captions; empty: that of ``bert``, else that of the system's instructions,
+    else that of its language model."""
     max_tokens: PositiveInt = 32
     """Tokens kept of a caption, start and end included."""
     shared_size: PositiveInt = 256
