@@ -55,7 +55,7 @@ class MaskFeed(Feed):
         paths = [Path(unit.root) / image for unit in units for image in unit.images]
         pixels = vision.load(system, paths)
         if self.num_dates > 1:
-            pixels = pixels.unflatten(0, (len(units), self.num_dates))
+            pixels = pixels.reshape(len(units), self.num_dates, *pixels.shape[1:])
         size = (pixels.shape[-1], pixels.shape[-2])
         masks = [read_mask(Path(unit.root) / str(unit.samples[0].meta["mask"]), size) for unit in units]
         batch = {"pixel_values": pixels, "mask": torch.from_numpy(np.stack(masks)), **self.prompts}
