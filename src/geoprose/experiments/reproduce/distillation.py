@@ -37,9 +37,9 @@ NOTES = (
     "adapters, and share the teacher, the pretrained layers and the aligned connector.",
     "The budget is steps of gold answers: every method sees the same pictures, questions and right answers in the same "
     "order. Methods that sample answers also read those, and take longer; the seconds stand under cost.",
-    "No setting was tuned for a method: rates and adapters are the demo recipe's at half its rate, the weights of the "
-    "losses their defaults, steps and questions were chosen for time. One choice was made on validation tiles, with one "
-    "seed: after a start of 150 steps the student answered short questions at the level of chance, with and without a "
+    "No setting was tuned for a method: adapters are the demo recipe's at half its rate, the weights of the losses "
+    "their defaults, steps and questions were chosen for time. One choice was made on validation tiles, with one seed: "
+    "after a start of 150 steps the student answered short questions at the level of chance, with and without a "
     "teacher, so the start has 400. A run with 150 was stopped after part of its first seed; there too no method was "
     "above plain.",
     "The test asks about places in strips of longitude that no training tile comes near; one picture has several "
