@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner
+
+from geoprose.cli.main import app
+from geoprose.core.errors import ConfigError
+from geoprose.experiments.reproduce.registry import REPRODUCTIONS
+from tests.experiments.reproduce.toy import Toy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def toy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        REPRODUCTIONS, "_targets", {**REPRODUCTIONS._targets, "toy": "tests.experiments.reproduce.toy:Toy"}
+    )
+    monkeypatch.setattr(Toy, "trained", [])
+
+
+def test_the_verb_prints_table_findings_and_where_the_report_is(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    done = CliRunner().invoke(app, ["reproduce", "toy", "--out", str(out), "--seeds", "2", "--set", "gain=0.4"])
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    assert "accuracy" in lines[0]
+    assert any(line.startswith("Is b better? yes") for line in lines)
+    assert lines[-1] == f"report: {out / 'report.html'}"
+    assert "train b, seed 1 (5 of 5)" in done.stderr
+
+
+def test_json_is_what_lies_in_the_folder(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    done = CliRunner().invoke(app, ["reproduce", "toy", "--out", str(out), "--seeds", "1", "--arm", "a", "--json"])
+    assert json.loads(done.stdout) == json.loads((out / "result.json").read_text())
+    assert Toy.trained == ["a, seed 0"]
+
+
+def test_an_unknown_name_is_an_error_of_ours(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["reproduce", "tyo", "--out", str(tmp_path / "run")])
+    assert isinstance(done.exception, ConfigError)
+    assert "toy" in str(done.exception)
