@@ -78,3 +78,35 @@ def test_the_public_data_sets_are_listed_with_their_tasks() -> None:
     by_reader = {entry["reader"]: entry for entry in listed}
     assert by_reader["rs5m"] == {**by_reader["rs5m"], "splits": ["train"], "tasks": []}
     assert run("data", "sets", "no such set").returncode == 2
+
+
+def test_published_preferences_become_records(tmp_path) -> None:
+    (tmp_path / "mmpr.jsonl").write_text(
+        json.dumps({"image": "a.png", "question": "Any water?", "chosen": "yes", "rejected": "no"}) + "\n"
+    )
+    done = run("data", "build", "preferences", "--source", tmp_path / "mmpr.jsonl", "--out", tmp_path / "train.jsonl")
+    assert done.returncode == 0
+    assert done.stdout.startswith("1 records")
+    assert json.loads((tmp_path / "train.jsonl").read_text())["meta"] == {"rejected": "no"}
+
+
+def test_pairs_are_built_in_one_command(tmp_path, monkeypatch) -> None:
+    from typer.testing import CliRunner
+
+    from geoprose.cli.main import app
+    from geoprose.evaluation.prefer import build
+
+    asked = []
+
+    def built(*arguments):
+        asked.append(arguments)
+        return {"preferences": {"questions": {"pair": 3, "tie": 2, "all_bad": 1}}}
+
+    monkeypatch.setattr(build, "build_preferences", built)
+    words = ["data", "prefer", "demo", "--task", "world", "--data", "d", "--out", "p.jsonl", "--answers", "4"]
+    done = CliRunner().invoke(app, [*words, "--temperature", "0.7", "--limit", "9"])
+    assert done.exit_code == 0
+    assert done.stdout.startswith("3 pairs; 2 questions whose answers are equally good, 1 without a good answer")
+    (system, task, data, out, options) = asked[0]
+    assert (system, task, str(data), str(out)) == ("demo", "world", "d", "p.jsonl")
+    assert (options.sampling.num_answers, options.sampling.temperature, options.limit) == (4, 0.7, 9)

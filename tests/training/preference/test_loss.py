@@ -63,7 +63,14 @@ class _KilledError(Exception):
     pass
 
 
-@pytest.mark.parametrize("loss", [{"type": "mpo"}, {"type": "kto"}, {"type": "reward_pairs"}])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        {"type": "mpo"},
+        pytest.param({"type": "kto"}, marks=pytest.mark.slow),
+        pytest.param({"type": "reward_pairs"}, marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_that_goes_on_is_the_uninterrupted_one(
     tmp_path: Path, loss: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
