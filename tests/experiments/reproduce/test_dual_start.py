@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from transformers import Dinov2Config, Dinov2Model
 
+from geoprose.core.errors import ResourceError
 from geoprose.experiments.reproduce.dual_start import write_start
-from geoprose.experiments.reproduce.text_words import write_words
+from geoprose.experiments.reproduce.text_words import vocabulary_of, write_words
 from geoprose.systems.load import load_system
 
 if TYPE_CHECKING:
@@ -26,8 +28,10 @@ text_encoder: {{config: {{hidden_size: 16, intermediate_size: 32, num_hidden_lay
 
 
 def test_words_are_those_of_the_captions_and_are_kept(tmp_path: Path) -> None:
-    size = write_words(tmp_path, CAPTIONS, 100)
-    assert write_words(tmp_path, ["entirely other words"], 5000) == size
+    write_words(tmp_path, CAPTIONS, 100)
+    size = vocabulary_of(tmp_path)
+    write_words(tmp_path, ["entirely other words"], 5000)
+    assert vocabulary_of(tmp_path) == size
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
@@ -35,6 +39,12 @@ def test_words_are_those_of_the_captions_and_are_kept(tmp_path: Path) -> None:
     ids = tokenizer("Mostly WATER")["input_ids"]
     assert tokenizer.convert_ids_to_tokens(ids) == ["[CLS]", "mostly", "water", "[SEP]"]
     assert tokenizer("zebra")["input_ids"].count(tokenizer.unk_token_id) >= 1
+
+
+def test_without_words_nothing_starts(tmp_path: Path) -> None:
+    with pytest.raises(ResourceError, match="--only prepare"):
+        write_start(tmp_path / "start", "_alignment", tmp_path / "words", 0, "small")
+    assert not (tmp_path / "start").exists()
 
 
 def test_the_seed_draws_all_but_the_pretrained_tower(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ _TINY_BLOCKS = ("vision.model.encoder.layer.1.*", "vision.model.layernorm.*")
 class AlignmentSettings(Spec):
     """What ``--set`` may change."""
 
-    steps: PositiveInt = 300
+    steps: PositiveInt = 150
     """Steps of every arm that trains."""
     batch_size: PositiveInt = 128
     """Pairs that are compared with each other."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from geoprose.experiments.reproduce.text_words import write_words
+from geoprose.experiments.reproduce.text_words import vocabulary_of
 from geoprose.systems.build import build_system
 from geoprose.systems.dual_encoder import load_tower
 from geoprose.systems.presets import load_preset
@@ -30,7 +30,7 @@ def write_start(folder: Path, preset: str, words_dir: Path, seed: int, scale: Sc
     if scale == "tiny":
         save_system(build_system(preset, scale="tiny", seed=seed), folder)
         return
-    vocabulary = write_words(words_dir, (), 0)
+    vocabulary = vocabulary_of(words_dir)
     changes = [
         f"text_encoder.weights={{path: '{words_dir.resolve()}'}}",
         f"text_encoder.config.vocab_size={vocabulary}",

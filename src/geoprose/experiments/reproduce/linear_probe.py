@@ -62,7 +62,7 @@ def fit_probe(features_NE: Tensor, labels_N: Tensor, num_classes: int, penalty: 
     def closure() -> Tensor:
         optimiser.zero_grad()
         loss = F.cross_entropy(F.linear(scaled_NE, weight_KE, bias_K), labels_N) + penalty * weight_KE.square().sum()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch is untyped here
         return loss
 
     optimiser.step(closure)  # type: ignore[no-untyped-call]  # torch.optim is untyped here

@@ -8,6 +8,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from tokenizers.processors import TemplateProcessing
 from transformers import BertConfig, PreTrainedTokenizerFast
 
+from geoprose.core.errors import ResourceError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -22,21 +24,28 @@ _CONTROLS = {
 CONFIG_NAME = "config.json"
 
 
-def write_words(folder: Path, captions: Iterable[str], size: int) -> int:
+def write_words(folder: Path, captions: Iterable[str], size: int) -> None:
     """Write a BERT-style tokenizer unless it is there.
 
     Args:
         folder: Folder to write; ``config.json`` in it makes it a transformers folder and is written last.
         captions: Training captions; no other text may shape the vocabulary.
         size: Most entries.
-
-    Returns:
-        The entries.
     """
     if not (folder / CONFIG_NAME).is_file():
         words = _train(captions, size)
         words.save_pretrained(folder)
         BertConfig(vocab_size=len(words)).save_pretrained(folder)
+
+
+def vocabulary_of(folder: Path) -> int:
+    """Return the entries of the tokenizer that ``write_words`` wrote.
+
+    Raises:
+        ResourceError: If there is none.
+    """
+    if not (folder / CONFIG_NAME).is_file():
+        raise ResourceError(f"{folder} holds no words of a text tower. Run the reproduction with --only prepare first.")
     return int(BertConfig.from_pretrained(folder).vocab_size)
 
 
