@@ -76,7 +76,7 @@ def _closes(table: ScoreTable, name: str) -> list[Finding]:
     )
     better, worse = _named(found, "higher"), _named(found, "lower")
     sentence = (
-        f"{METHODS[name].title} minus plain is {_points(whole)} on the mean of the four tasks: {closed}. "
+        f"{_capital(METHODS[name].title)} minus plain is {_points(whole)} on the mean of the four tasks: {closed}. "
         f"Higher in {better or 'no single figure'}{_beyond_doubt(better)}"
         f"{f'; lower in {worse}' if worse else ''}."
     )
@@ -127,6 +127,10 @@ def _exceeds(table: ScoreTable, arms: Sequence[str]) -> list[Finding]:
     outcome: Outcome = "yes" if above else "no" if len(below) == len(found) else "undecided"
     question = "Does a student exceed the teacher anywhere?"
     return [Finding(question, outcome, sentence, {"contrasts": [one.as_json() for one in found]})]
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _who(one: Contrast) -> str:
