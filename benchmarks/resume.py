@@ -51,7 +51,6 @@ STAGES = [
 def write_data(folder: Path) -> None:
     """Write seven pictures of coloured cells with three questions each, and the recipe."""
     import numpy as np
-    import yaml
     from PIL import Image
 
     from geoprose.core.types import Message, Sample
@@ -69,7 +68,7 @@ def write_data(folder: Path) -> None:
     write_samples(samples, folder / "train.jsonl")
     recipe = {"name": "resume", "system": "demo", "scale": "tiny", "stages": STAGES, "num_threads": 1}
     recipe["features"] = {"cache": "run", "shard_images": 4, "batch_size": 2}
-    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    (folder / "recipe.yaml").write_text(json.dumps(recipe))
 
 
 def forked(work: Callable[[], object]) -> int:

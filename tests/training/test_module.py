@@ -10,11 +10,12 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from geoprose.training.forward import Forward
 from geoprose.training.module import StageModule
 from geoprose.training.run import run_recipe
 from geoprose.training.session import enter_stage, leave_stage
 from geoprose.training.specs.stage import StageSpec
-from tests.fixtures.memory import LiveBytes
+from tests.fixtures.live_memory import PeakBytes
 from tests.fixtures.systems import tiny_system
 from tests.fixtures.training import stage, write_recipe, write_tiny_data
 
@@ -53,6 +54,27 @@ def test_a_loss_reads_the_parameters_that_the_module_holds_now() -> None:
     assert float(module({}).sum().detach()) == 0.0
 
 
+def test_the_pass_of_a_card_is_made_in_half_precision_and_the_loss_is_not() -> None:
+    """Forced on the processor: products in bfloat16, weights, states for the head and gradients in float32."""
+    model = tiny_system("demo").model.train()
+    batch = {"input_ids": torch.arange(10, 30)[None], "attention_mask": torch.ones(1, 20, dtype=torch.long)}
+    results = []
+    for dtype in (None, torch.bfloat16):
+        model.training_pass_dtype = dtype
+        seen: list[torch.dtype] = []
+        layer = model.model.language_model.layers[0].mlp.up_proj
+        hook = layer.register_forward_hook(lambda module, inputs, output, seen=seen: seen.append(output.dtype))
+        hidden = Forward(model, batch).hidden
+        hook.remove()
+        assert hidden.dtype == torch.float32
+        assert seen == [dtype or torch.float32]
+        (gradient,) = torch.autograd.grad(model.lm_head(hidden).square().mean(), layer.weight)
+        assert gradient.dtype == torch.float32
+        results.append(gradient)
+    difference = (results[1] - results[0]).norm() / results[0].norm()
+    assert 0 < difference < 0.03  # eight bits of mantissa
+
+
 def test_gradient_checkpointing_trains_the_same_weights(tmp_path: Path) -> None:
     ends = []
     for checkpointing in (False, True):
@@ -74,7 +96,7 @@ def test_gradient_checkpointing_saves_memory(trainable: list[str]) -> None:
         enter_stage(model, spec, 0)
         model.train()
         embeddings = torch.zeros(2, 64, 32, requires_grad=True)
-        with LiveBytes() as memory:
+        with PeakBytes() as memory:
             model.model.language_model(inputs_embeds=embeddings, use_cache=False).last_hidden_state.sum().backward()
         peaks.append(memory.peak)
         leave_stage(model, spec)

@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
+
+from geoprose.training.precision import pass_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,12 +51,17 @@ class Forward:
     def output(self) -> Any:
         """What the backbone returns."""
         inputs = model_inputs(self.model, self.batch)
-        return self.model.model(**inputs, use_cache=False, output_hidden_states=self.needs_layers)
+        dtype = pass_dtype(self.model)
+        autocast = nullcontext() if dtype is None else torch.autocast(self.batch["input_ids"].device.type, dtype)
+        with autocast:
+            return self.model.model(**inputs, use_cache=False, output_hidden_states=self.needs_layers)
 
     @property
     def hidden(self) -> Tensor:
         """Last hidden states of the backbone, behind its final norm, as the head reads them."""
         hidden_BTD: Tensor = self.output.last_hidden_state
+        if pass_dtype(self.model) is not None:  # the head and the losses compute outside of the pass
+            hidden_BTD = hidden_BTD.to(self.model.get_input_embeddings().weight.dtype)
         # Why: the states of a T5 decoder with a tied head are scaled before it.
         return hidden_BTD * self.model.output_scale if self.model.config.is_encoder_decoder else hidden_BTD
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from geoprose.training.losses.lm import causal_lm_loss_sum, chunked_lm_loss_sum
-from tests.fixtures.memory import LiveBytes
+from tests.fixtures.live_memory import PeakBytes
 
 
 def test_sum_over_answer_positions_by_hand() -> None:
@@ -73,7 +73,7 @@ def _peak(chunk_tokens: int | None, answers: int) -> int:
     hidden = torch.randn(1, 256, 16, requires_grad=True)
     next_ids = torch.full((1, 256), -100)
     next_ids[:, :answers] = 5
-    with LiveBytes() as memory:
+    with PeakBytes() as memory:
         if chunk_tokens is None:
             causal_lm_loss_sum(hidden, next_ids, head).backward()
         else:
