@@ -117,7 +117,7 @@ def plan_recipe(recipe: Path | str, overrides: Iterable[str] = (), data_dir: Pat
                 "epochs": stage.steps * stage.accumulation * stage.batch_size / len(mixture),
                 "units": len(mixture),
                 "samples": sum(len(source.samples) for source in session.sources[stage.name]),
-                "losses": [loss.label for loss in stage.losses],
+                "losses": [stage.policy.method] if stage.policy else [loss.label for loss in stage.losses],
                 "precision": stage.precision,
                 "num_trainable": report.num_trainable,
                 "trains": report.modules,

@@ -12,7 +12,7 @@ from geoprose.systems.load import load_system
 from geoprose.training import distributed
 from geoprose.training.preference import rl
 from geoprose.training.preference.rewards import REWARDS
-from geoprose.training.run import run_recipe
+from geoprose.training.run import plan_recipe, run_recipe
 from geoprose.training.signals import Interrupted, StopRequest
 from tests.fixtures.training import stage, write_recipe, write_tiny_data
 
@@ -104,3 +104,16 @@ def test_what_cannot_run_is_refused_before_anything_is_sampled(tmp_path: Path, m
         rl.train_policy(
             type("S", (), {"recipe": type("R", (), {"stages": [type("T", (), {"policy": 1, "name": "rl"})]})}), 0, None  # type: ignore[arg-type]
         )  # fmt: skip
+
+
+def test_losses_beside_a_policy_are_refused(tmp_path: Path) -> None:
+    write_tiny_data(tmp_path, 1)
+    with pytest.raises(ConfigError, match="leave losses out"):
+        _run(tmp_path, {}, losses=[{"type": "dpo"}])
+
+
+def test_a_plan_names_the_method(tmp_path: Path) -> None:
+    write_tiny_data(tmp_path, 1)
+    values = stage(policy={"method": "rloo", "rewards": [ANSWER]})
+    (planned,) = plan_recipe(write_recipe(tmp_path, [values]), data_dir=tmp_path)["stages"]
+    assert planned["losses"] == ["rloo"]

@@ -89,6 +89,8 @@ class StageSpec(Spec):
             raise ValueError("mixing_temperature sets how often each source is visited; leave weight and share out")
         if self.packing == "packed" and self.max_row_tokens is None:
             raise ValueError("packing: packed needs max_row_tokens, the tokens of a row")
+        if self.policy is not None and self.losses != (LmLossSpec(),):
+            raise ValueError("a stage with a policy learns from rewards; leave losses out")
         labels = [loss.label for loss in self.losses]
         if len(set(labels)) != len(labels):
             raise ValueError("each loss may be given once")
