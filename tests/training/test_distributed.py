@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,13 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
 
+from geoprose.cli.main import app
 from geoprose.training import distributed
 from geoprose.training.run import run_recipe
+from geoprose.training.signals import Terminated
+from geoprose.training.trainer import StageTrainer
 from tests.fixtures.processes import launch
 from tests.fixtures.training import stage, write_recipe, write_tiny_data
 
@@ -164,5 +170,38 @@ def test_two_processes_train_the_model_of_one(single: Path, tmp_path: Path, shar
     assert _difference(control, single / "run") > 1e-3
 
 
+def _stopped(recipe: str, out: str, data: str) -> None:
+    """A run whose second process is asked to stop at step 2 of the second stage."""
+    original = StageTrainer.finish_step
+
+    def finish_step(self: StageTrainer) -> None:
+        original(self)
+        if (self.stage.name, self.state.global_step, distributed.rank()) == ("instruct", 2, 1):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    StageTrainer.finish_step = finish_step  # type: ignore[method-assign]
+    with pytest.raises(Terminated):
+        run_recipe(recipe, out_dir=Path(out), data_dir=Path(data))
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_process_stops_both_at_one_step_and_they_go_on(single: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    recipe = str(write_recipe(tmp_path, _halved(), sharding="full"))
+    done = launch(2, "tests.training.test_distributed", recipe, str(out), str(single))
+    assert done.returncode == 0, done.stderr[-3000:]
+    saved = list(out.glob("stages/02-instruct/checkpoints/*"))
+    assert [path.name for path in saved] == ["checkpoint-2"]
+    states = load_file(saved[0] / "random.safetensors")
+    assert sorted(states) == ["cpu.0", "cpu.1"]
+    arguments = ("train", recipe, "--out", str(out), "--data", str(single), "--resume")
+    alone = CliRunner().invoke(app, arguments)
+    assert "2 processes, this launch has 1" in str(alone.exception)
+    done = launch(2, "geoprose.cli", *arguments)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert _difference(out, single / "run") < 2e-5
+    assert _losses(out) == pytest.approx(_losses(single / "run"), rel=1e-5)
+
+
 if __name__ == "__main__":
-    _child(Path(sys.argv[1]))
+    _child(Path(sys.argv[1])) if len(sys.argv) == 2 else _stopped(*sys.argv[1:])

@@ -86,7 +86,16 @@ def sum_over_ranks(values: Sequence[float]) -> list[float]:
 
 def any_rank(flag: bool) -> bool:
     """Tell whether the flag is set in any process."""
-    return sum_over_ranks([float(flag)])[0] > 0
+    return largest_of_ranks(int(flag)) > 0
+
+
+def largest_of_ranks(value: int) -> int:
+    """Return the largest of a number of all processes."""
+    if world_size() == 1:
+        return value
+    largest = torch.tensor(value, device=device())
+    dist.all_reduce(largest, op=dist.ReduceOp.MAX)
+    return int(largest)
 
 
 def gather_plain(tensor: Tensor) -> list[Tensor]:

@@ -71,7 +71,9 @@ class Session:
         Args:
             together: All processes call this at the same place, so that they stop at the same place.
         """
-        if distributed.any_rank(bool(self.stop)) if together else self.stop:
+        if together:
+            self.stop.signal_number = distributed.largest_of_ranks(self.stop.signal_number or 0) or None
+        if self.stop:
             raise self.stop.error(self.how_to_continue())
 
     def how_to_continue(self) -> str:
