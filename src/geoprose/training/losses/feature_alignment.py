@@ -103,7 +103,7 @@ class FeatureAlignmentLoss(TeacherLoss):
     def num_items(self, batch: Batch) -> float:
         """Return the number of pictures, so that the means of a batch count by its pictures; 1 without any."""
         visual = int((batch["input_ids"] == self.context.system.model.config.image_token_id).sum())
-        return max(1.0, visual / self.context.system.processor.num_visual_tokens)
+        return max(1.0, visual / int(self.context.system.processor.num_visual_tokens))
 
     def loss_sum(self, forward: Forward) -> Tensor:
         """Return the weighted terms, times the number of items."""
@@ -112,7 +112,7 @@ class FeatureAlignmentLoss(TeacherLoss):
         sees_MN = sees_pictures(
             layout_of(forward.batch).sees_BTT, ours.is_text_BT, ours.is_visual_BT, ours.num_visual_tokens
         )
-        total = forward.hidden.sum() * 0.0
+        total: Tensor = forward.hidden.sum() * 0.0
         for layer, other in self.pairs:
             states = (ours.text(forward.layers[layer]), ours.pictures(forward.layers[layer]))
             teacher = (others.text(theirs.layers[other]), others.pictures(theirs.layers[other]))
@@ -125,7 +125,9 @@ class FeatureAlignmentLoss(TeacherLoss):
         """Return the terms of one pair of layers from text states (M, D) and pictures (N, V, D) of both sides."""
         weight = weight.to(student[0].device)
         text_distance = state_distance(student[0].to(weight.dtype) @ weight.T, teacher[0])
-        total = self.spec.text_weight * masked_mean(text_distance, torch.ones_like(text_distance, dtype=torch.bool))
+        total: Tensor = self.spec.text_weight * masked_mean(
+            text_distance, torch.ones_like(text_distance, dtype=torch.bool)
+        )
         if not student[1].numel() or not (self.spec.visual_weight or self.spec.relation_weight):
             return total
         num_tokens = min(student[1].shape[1], teacher[1].shape[1])

@@ -81,6 +81,8 @@ class KdOfflineLoss(AnswerLoss):
         with distributed.main_first():
             self._cache = TeacherCache(root / FOLDER, self._about(batches.feed.vision))
             names = self._complete(model, batches)
+        if not names:
+            return
         mean, low = self._cache.covered(names)
         logger.info(
             "the teacher's %d likeliest tokens cover %.4f of its mass (5 %% of positions: %.4f or less); %d answers",
@@ -125,7 +127,7 @@ class KdOfflineLoss(AnswerLoss):
         states_KD = teacher_pass(self.teacher, Forward(model, moved)).states(moved["next_ids"])
         parts = [
             TopTokens.of(log_probabilities(self.vocabulary.logits(self.teacher.model, states)), self.spec.top_k)
-            for states in states_KD.split(self.spec.chunk_positions)
+            for states in torch.split(states_KD, self.spec.chunk_positions)
         ]
         top, start, found = TopTokens.join(parts), 0, {}
         for name, length in answers:
