@@ -196,6 +196,7 @@ def pages() -> dict[str, str]:
         "cli.md": render_cli(),
         "systems.md": _page_of("systems"),
         "protocols.md": _page_of("protocols"),
+        "recipes.md": _page_of("recipes"),
         **render_specs(),
     }
 

@@ -20,6 +20,7 @@ def train(
     out_dir: Path | None = typer.Option(None, "--out", help="Folder of the run. Default: runs/<recipe name>."),
     data_dir: Path | None = typer.Option(None, "--data", help="Folder that the recipe's sources are relative to."),
     resume: bool = typer.Option(False, "--resume", help="Go on with an interrupted run; the result is the same."),
+    tiny: bool = typer.Option(False, "--tiny", help="Run all stages in seconds: random small parts, drawn data."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Check everything, show the plan, train and write nothing."),
     json_output: bool = typer.Option(False, "--json", help="Print one JSON object on stdout."),
 ) -> None:
@@ -31,7 +32,12 @@ def train(
         plan = plan_recipe(recipe, overrides, data_dir)
         typer.echo(json.dumps(plan) if json_output else _plan_text(plan))
         return
-    result = run_recipe(recipe, overrides, out_dir, resume, data_dir)
+    if tiny:
+        from geoprose.training.tiny import run_tiny
+
+        result = run_tiny(recipe, overrides, out_dir, resume)
+    else:
+        result = run_recipe(recipe, overrides, out_dir, resume, data_dir)
     if os.environ.get("RANK", "0") != "0":  # of several processes the first one speaks
         return
     if json_output:
@@ -56,6 +62,8 @@ def _plan_text(plan: dict[str, object]) -> str:
         )
         parts = ", ".join(f"{name} {count:,}" for name, count in stage["trains"].items())
         lines.append(f"    trains {stage['num_trainable']:,} parameters: {parts}")
+    if plan["recipe"]["launch"]:  # type: ignore[index]
+        lines.append(f"  launch: {plan['recipe']['launch']}")  # type: ignore[index]
     return "\n".join(lines)
 
 
