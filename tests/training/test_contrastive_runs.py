@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from geoprose.core.errors import ConfigError, DataError
+from geoprose.core.errors import ConfigError
 from geoprose.systems.load import load_system
 from geoprose.training.run import RunResult, run_recipe
 from tests.fixtures.pairs import COLOURS, pair_stage, write_pairs
@@ -67,6 +67,7 @@ def test_the_three_losses_of_a_qformer_run_and_their_words_are_thrown_away(tmp_p
     assert set(result.record["stages"]["contrast"]["trains"]) == {"connector"}
 
 
+@pytest.mark.slow
 def test_a_qformer_stage_resumes_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from safetensors.torch import load_file
 
@@ -122,17 +123,3 @@ def test_what_does_not_fit_is_refused(
 ) -> None:
     with pytest.raises(error, match=said):
         run(tmp_path, system, pair_stage(**changes))
-
-
-def test_a_sample_without_one_picture_makes_no_pair(tmp_path: Path) -> None:
-    from geoprose.core.types import Message, Sample
-    from geoprose.data.mixture import Unit
-    from geoprose.training.feeds.pairs import key_of, pair_of
-
-    bare = Sample("t", (), (Message("assistant", "hills"),))
-    with pytest.raises(DataError, match="min_images: 1"):
-        pair_of(Unit((), (bare,), str(tmp_path)))
-    several = tuple(Sample(str(n), ("a.png",), (Message("assistant", str(n)),)) for n in range(5))
-    drawn = {pair_of(Unit(("a.png",), several, "", (seed,))).samples[0].id for seed in range(40)}
-    assert drawn == {"0", "1", "2", "3", "4"}
-    assert key_of("a") == key_of("a") != key_of("b")

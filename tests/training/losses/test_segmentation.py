@@ -79,7 +79,9 @@ def write_places(folder: Path, num_dates: int) -> None:
     write_samples(samples, folder / "train.jsonl")
 
 
-@pytest.mark.parametrize(("system", "num_dates"), [("changeclip", 2), ("segclip", 1)])
+@pytest.mark.parametrize(
+    ("system", "num_dates"), [("changeclip", 2), pytest.param("segclip", 1, marks=pytest.mark.slow)]
+)
 def test_a_head_learns_its_mask(tmp_path: Path, system: str, num_dates: int) -> None:
     write_places(tmp_path, num_dates)
     values = [[0], [255]] if system == "changeclip" else [[0], [255], [], [], [], []]

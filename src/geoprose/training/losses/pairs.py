@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from geoprose.core.errors import DataError
-from geoprose.training.distributed import first_row, gather_plain, world_size
+from geoprose.training.distributed import first_row, gather_with_grad
 from geoprose.training.losses.base import Batch, StageLoss
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ def matches(batch: Batch, spec: PairLossSpec) -> Matches:
 
 
 def all_rows(values_N: Tensor) -> Tensor:
-    """Return the whole numbers of all processes in order of rank (M,)."""
-    return values_N if world_size() == 1 else torch.cat(gather_plain(values_N))
+    """Return the whole numbers of all processes in order of rank (M,); their counts may differ."""
+    return gather_with_grad(values_N)
 
 
 def in_chunks(embed: Callable[..., Tensor], inputs: Sequence[Tensor | None], chunk: int | None) -> Tensor:
