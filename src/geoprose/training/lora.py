@@ -73,7 +73,8 @@ def _merged_weight(layer: Any, weight_OI: Tensor) -> Tensor:
     if "default" not in layer.lora_magnitude_vector:
         return updated_OI
     magnitude_O = layer.lora_magnitude_vector["default"].weight.data.float()
-    return updated_OI * (magnitude_O / updated_OI.norm(dim=1)).unsqueeze(1)
+    scaled_OI: Tensor = updated_OI * (magnitude_O / updated_OI.norm(dim=1)).unsqueeze(1)
+    return scaled_OI
 
 
 def save_adapter(model: Any, spec: LoraSpec, folder: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
 
 from geoprose.core.errors import ConfigError
 from geoprose.training import distributed
@@ -37,7 +38,7 @@ def shard(module: StageModule) -> StageModule:
     # Why not fully_shard in place: it changes the classes of the modules for good, and the next stage needs them plain.
     twin = StageModule(copy.deepcopy(module.model, {id(tensor): tensor for tensor in tensors}), module.losses)
     twin.reads_all = True
-    mesh = dist.init_device_mesh(distributed.device().type, (distributed.world_size(),))
+    mesh = init_device_mesh(distributed.device().type, (distributed.world_size(),))
     scalars = {
         parameter for parameter in twin.parameters() if parameter.dim() == 0
     }  # stay whole; Trainer averages them

@@ -97,11 +97,12 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
     @contextmanager
     def _defer_fsdp_gradient_reduction(self) -> Iterator[None]:
         """Reduce gradients at the last micro-batch of a step only."""
-        self.model.set_requires_gradient_sync(False)
+        sharded: Any = self.model
+        sharded.set_requires_gradient_sync(False)
         try:
             yield
         finally:
-            self.model.set_requires_gradient_sync(True)
+            sharded.set_requires_gradient_sync(True)
 
     def finish(self) -> None:
         """Leave whole parameters in the model that was given; every process must call it after ``train``."""

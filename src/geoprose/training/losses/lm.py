@@ -59,7 +59,8 @@ def chunked_lm_loss_sum(
     targets_K = next_ids_BT[is_answer_BT]
     if targets_K.numel() == 0:
         return hidden_BTD.sum() * 0.0
-    chunks = zip(hidden_BTD[is_answer_BT].split(chunk_tokens), targets_K.split(chunk_tokens), strict=True)
+    hidden_KD = hidden_BTD[is_answer_BT]
+    chunks = zip(torch.split(hidden_KD, chunk_tokens), torch.split(targets_K, chunk_tokens), strict=True)
     sums = [
         checkpoint(_loss_sum, hidden_CD, targets_C, lm_head, label_smoothing, use_reentrant=False)
         for hidden_CD, targets_C in chunks
