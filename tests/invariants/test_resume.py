@@ -6,7 +6,9 @@ import json
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,7 +23,6 @@ from tests.fixtures.training import two_stages, write_recipe, write_tiny_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 needs_fork = pytest.mark.skipif(sys.platform != "linux", reason="forks the test process")
 
@@ -164,3 +165,14 @@ def test_nothing_that_is_loaded_again_is_pickled(data: Path, tmp_path: Path, mon
             _run(data, tmp_path / "run")
     files = [path for path in (tmp_path / "run").rglob("*") if path.is_file() and "tensorboard" not in path.parts]
     assert {path.suffix for path in files} <= {".safetensors", ".json", ".jsonl", ""}
+
+
+@needs_fork
+@pytest.mark.slow
+def test_kill_9_at_random_moments() -> None:
+    script = Path(__file__).parents[2] / "benchmarks" / "resume.py"
+    command = [sys.executable, str(script), "--kills", "3", "--seed", "7"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=True)
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert len(result["killed_in"]) == 3
+    assert [item["met"] for item in result["targets"]] == [True]
