@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from geoprose.core.spec import read_yaml
-from geoprose.training.recipes import RECIPES, list_recipes, load_recipe
+from geoprose.training.recipes import list_recipes, load_recipe
 from geoprose.training.tiny import DATA_FOLDER, STEPS, run_tiny, tiny_overrides
 
 if TYPE_CHECKING:
@@ -72,9 +71,3 @@ def test_published_recipes_say_where_they_come_from(name: str) -> None:
     assert recipe.launch
     assert recipe.verified
     assert "arXiv:" in recipe.source or "scripts/" in recipe.source
-
-
-def test_bases_state_no_name_of_their_own() -> None:
-    bases = [name for name in RECIPES.names(with_bases=True) if name.startswith("_")]
-    assert bases
-    assert all("name" not in read_yaml(RECIPES.path / f"{name}.yaml") for name in bases)

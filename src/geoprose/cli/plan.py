@@ -32,12 +32,12 @@ def plan(
 ) -> None:
     """Estimate memory and time of every stage of a recipe; builds no weights and reads no data."""
     from geoprose.training.planner.gpus import parse_cluster
-    from geoprose.training.planner.plan import PlanOptions, plan_recipe
+    from geoprose.training.planner.plan import PlanOptions, plan_stages
     from geoprose.training.recipes import load_recipe
 
     spec = load_recipe(recipe, overrides)
     options = PlanOptions(parse_cluster(gpus), _workload(sample), mfu)
-    plans = plan_recipe(spec, options)
+    plans = plan_stages(spec, options)
     if json_output:
         hours = sum(stage.duration.hours + stage.duration.cache_hours for stage in plans)
         head = {"recipe": spec.name, "gpus": options.cluster.name, "mfu": mfu, "hours": hours}

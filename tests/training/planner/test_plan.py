@@ -8,7 +8,7 @@ import pytest
 
 from geoprose.core.errors import ProcessingError
 from geoprose.training.planner.gpus import parse_cluster
-from geoprose.training.planner.plan import PlanOptions, plan_recipe
+from geoprose.training.planner.plan import PlanOptions, plan_stages
 from geoprose.training.planner.workload import Workload, row_shape
 from geoprose.training.recipes import list_recipes, load_recipe
 from tests.fixtures.training import stage, write_recipe
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def test_a_plan_of_the_tiny_recipe_adds_up() -> None:
     recipe = load_recipe("tiny")
-    align, instruct = plan_recipe(recipe, PlanOptions(parse_cluster("1xA100-40G"), Workload(32, 8, samples=100)))
+    align, instruct = plan_stages(recipe, PlanOptions(parse_cluster("1xA100-40G"), Workload(32, 8, samples=100)))
     assert align.fits
     assert instruct.fits
     assert set(align.facts.trained_by_part) == {"connector"}
@@ -36,7 +36,7 @@ def test_a_frozen_language_model_costs_its_inputs_gradients_only(tmp_path: Path)
     everything = ["connector.*", "language_model.*", "lm_head.*"]
     stages = [stage(), stage(name="all", trainable=everything), stage(name="head", trainable=["lm_head.*"])]
     path = write_recipe(tmp_path, stages, system="llava-1.5")
-    frozen, trained, head = [plan.facts.pieces["language_model"] for plan in plan_recipe(load_recipe(path), options)]
+    frozen, trained, head = [plan.facts.pieces["language_model"] for plan in plan_stages(load_recipe(path), options)]
     assert frozen.forward == trained.forward == head.forward
     assert head.backward == 0
     weights = 2 * (4 * 32 * 32 + 3 * 32 * 64)  # two layers of width 32, without norms
@@ -55,7 +55,7 @@ def test_packed_rows_hold_many_samples() -> None:
 def test_systems_without_a_rule_are_refused(tmp_path: Path) -> None:
     path = write_recipe(tmp_path, [stage(trainable=["*"])], system="segclip", scale="full")
     with pytest.raises(ProcessingError, match="kind dense"):
-        plan_recipe(load_recipe(path), PlanOptions(parse_cluster("1xH100")))
+        plan_stages(load_recipe(path), PlanOptions(parse_cluster("1xH100")))
 
 
 @pytest.mark.slow
@@ -64,6 +64,6 @@ def test_every_recipe_with_a_launch_command_has_a_plan(name: str) -> None:
     recipe = load_recipe(name)
     if recipe.system.startswith("runs/"):
         pytest.skip("starts from a run of this machine")
-    for plan in plan_recipe(recipe, PlanOptions(parse_cluster("64xH100"))):
+    for plan in plan_stages(recipe, PlanOptions(parse_cluster("64xH100"))):
         assert plan.duration.hours > 0
         assert plan.memory.total > 0

@@ -82,7 +82,7 @@ class StagePlan:
         }
 
 
-def plan_recipe(recipe: RecipeSpec, options: PlanOptions) -> list[StagePlan]:
+def plan_stages(recipe: RecipeSpec, options: PlanOptions) -> list[StagePlan]:
     """Return the plan of every stage.
 
     Raises:
