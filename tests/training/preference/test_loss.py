@@ -33,8 +33,17 @@ def _run(folder: Path, loss: dict[str, Any], name: str = "run", resume: bool = F
     return run_recipe(recipe, out_dir=folder / name, data_dir=folder, resume=resume)
 
 
-@pytest.mark.parametrize("loss", ["dpo", "mpo", "kto"])
-@pytest.mark.parametrize("lora", [None, LORA], ids=["full", "lora"])
+@pytest.mark.parametrize(
+    ("loss", "lora"),
+    [
+        ("dpo", None),
+        ("mpo", LORA),
+        pytest.param("kto", None, marks=pytest.mark.slow),
+        pytest.param("dpo", LORA, marks=pytest.mark.slow),
+        pytest.param("mpo", None, marks=pytest.mark.slow),
+        ("kto", LORA),
+    ],
+)
 def test_three_steps(tmp_path: Path, loss: str, lora: dict[str, Any] | None) -> None:
     write_preferences(tmp_path, 2, judged=loss == "kto")
     trainable = ["language_model.layers.0.*"] if lora is None else ["connector.*"]
