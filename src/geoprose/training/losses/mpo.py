@@ -79,6 +79,7 @@ class MpoLoss(PreferencePairLoss):
         generation = -found.sums_A[pairs_P2[:, 0]].sum() * step["pairs"] / max(step["tokens"], 1.0)
         total: Tensor = spec.preference_weight * preference + spec.quality_weight * quality
         return total + float(spec.generation_weight) * generation
+
     def _reward_shift(self, found: LogRatios) -> float:
         """Count the rewards of this micro-batch and return what is subtracted from them."""
         rewards_A = self.spec.beta * found.ratios_A.detach().double()
