@@ -108,9 +108,9 @@ class RowEncoder:
         """Return a row for each answer: the encoder reads what stands before it, the decoder writes it."""
         rows = []
         messages = prompted(sample, self.processor)
-        for place in _answers(messages):
-            ids = self.processor.encode_prompt(messages[:place], counts, items)
-            labels = self.processor.encode_conversation(messages[: place + 1], counts, items).labels
+        for number in _answers(messages):
+            ids = self.processor.encode_prompt(messages[:number], counts, items)
+            labels = self.processor.encode_conversation(messages[: number + 1], counts, items).labels
             answer = _last_run(labels)
             read = self.system.model.prepare_decoder_input_ids_from_labels(torch.tensor([answer]))[0].tolist()
             rows.append(Row(ids, answer, [], [PREFIX_SEGMENT] * len(ids), decoder_ids=read))
