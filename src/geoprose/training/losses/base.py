@@ -75,7 +75,7 @@ class StageLoss(ABC):
     """Whether ``fill`` adds something to a batch before its items are counted."""
 
     figures: dict[str, Any]
-    """What else the log shows: sums over the items of the last ``loss_sum``, such as how often a pair is ranked right."""
+    """What else the log shows: sums over the items of the last ``loss_sum``, such as pairs that are ranked right."""
 
     def __init__(self, spec: Any, context: LossContext) -> None:
         self.spec = spec
