@@ -11,14 +11,14 @@ from geoprose.experiments.reproduce.caption_exam import COLUMNS
 from geoprose.experiments.reproduce.fusion import FusionExperiment, FusionSettings
 from geoprose.experiments.reproduce.run import ReproduceOptions, run_reproduction
 from geoprose.experiments.reproduce.score_table import ScoreTable
-from geoprose.experiments.reproduce.scores import Measured
+from geoprose.experiments.reproduce.scores import SCORES_FILE, Measured, read_scores
 from geoprose.systems.load import load_system
 from tests.experiments.reproduce.pictures import write_scenes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SETTINGS = ("steps=2", "batch_size=2", "meteor=meteor-exact-stem")
+SETTINGS = ("steps=2", "batch_size=2", "max_test=2", "meteor=meteor-exact-stem")
 ARMS = ["concat-adapted", "cross-adapted", "concat-frozen", "cross-frozen"]
 
 
@@ -42,6 +42,8 @@ def test_every_arm_trains_and_describes_and_a_second_run_keeps_them(finished: Pa
     result = _run(finished)
     assert weights.stat().st_mtime_ns == made
     assert len(result["findings"]) == 4
+    scores = read_scores(trials / "cross-frozen" / "seed-0" / SCORES_FILE)
+    assert {len(measured.ids) for measured in scores.values()} == {2}, "no more pictures than max_test"
     assert (finished / "run" / "report.html").is_file()
 
 

@@ -44,7 +44,9 @@ def caption_task(split: str) -> TaskSpec:
     )
 
 
-def sit_captions(system_dir: Path, data_dir: Path, out_dir: Path, meteor: str, split: str = "test") -> Scores:
+def sit_captions(
+    system_dir: Path, data_dir: Path, out_dir: Path, meteor: str, most: int | None = None, split: str = "test"
+) -> Scores:
     """Let a system describe the pictures of a split, unless it has, and return the figures of its captions.
 
     Args:
@@ -52,17 +54,17 @@ def sit_captions(system_dir: Path, data_dir: Path, out_dir: Path, meteor: str, s
         data_dir: Folder of ``captioned.build_captioned``.
         out_dir: Where captions and their report go.
         meteor: Variant of the captioning protocol.
+        most: Describe only so many pictures, chosen by a hash of their names; all when None.
         split: ``val`` while something is still being chosen, ``test`` for the result.
 
     Raises:
         ResourceError: If the METEOR wanted needs something that is not here.
     """
-    evaluate(system_dir, caption_task(split), data_dir, out_dir, EvaluateOptions(is_resume=True))
-    samples = [sample for sample in read_samples(data_dir / f"{split}.jsonl") if sample.task == CAPTION]
-    answers = {
-        source: [row.prediction for row in match_samples(read_predictions(predictions_path(out_dir, source)), samples)]
-        for source in ("system", "shuffled")
-    }
+    evaluate(system_dir, caption_task(split), data_dir, out_dir, EvaluateOptions(limit=most))
+    rows = {source: read_predictions(predictions_path(out_dir, source)) for source in ("system", "shuffled")}
+    asked = {row.id for row in rows["system"]}
+    samples = [sample for sample in read_samples(data_dir / f"{split}.jsonl") if sample.id in asked]
+    answers = {source: [row.prediction for row in match_samples(own, samples)] for source, own in rows.items()}
     return scores_of(samples, answers["system"], answers["shuffled"], meteor)
 
 
