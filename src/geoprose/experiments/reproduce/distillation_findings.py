@@ -138,7 +138,7 @@ def _who(one: Contrast) -> str:
 
 
 def _points(one: Contrast) -> str:
-    return points(one.difference, _COLUMN[one.metric])
+    return f"{points(one.difference, _COLUMN[one.metric])[:-1]}, corrected p {one.p_holm:.2g})"
 
 
 def _named(found: Sequence[Contrast], direction: str) -> str:
