@@ -42,6 +42,7 @@ class StageFacts:
         trained_by_part: The same for each part.
         frozen_bytes: Memory of the weights that do not train, in the formats of the stage.
         block_bytes: Memory of the weights of one layer of the language model, which sharding gathers to use it.
+        copied_bytes: Memory of the 16-bit copies that autocast makes of float32 weights.
         row: What a row holds.
         pieces: Cost of each part; of a picture for those in ``per_picture``, of a row for the others.
         per_picture: Parts that run once for each picture.
@@ -63,6 +64,7 @@ class StageFacts:
     per_picture: frozenset[str]
     cached: bool
     feature_numbers: int
+    copied_bytes: int = 0
     teacher_bytes: int = 0
     teacher: tuple[trace.Piece, ...] = ()
     pair_bytes: int = 0
@@ -79,7 +81,10 @@ def stage_facts(recipe: RecipeSpec, index: int, workload: Workload) -> StageFact
     Raises:
         ProcessingError: If the planner has no rule for this kind of system, or its parts cannot run without data.
     """
-    stage = recipe.stages[index].model_copy(update={"gradient_checkpointing": False})
+    stage = recipe.stages[index]
+    # Why without checkpointing: what layers keep would be invisible. Why bf16: accelerators multiply it in hardware.
+    precision = "bf16" if stage.precision == "auto" else stage.precision
+    stage = stage.model_copy(update={"gradient_checkpointing": False, "precision": precision})
     spec = _spec_of(recipe.system, recipe.scale)
     if spec.kind not in ("composite", "dual_encoder"):
         raise ProcessingError(
@@ -114,6 +119,11 @@ def _of_composite(
 ) -> StageFacts:
     spec, model = system
     picture = picture_of(spec, workload)
+    passes = sum(REPRESENTING.get(loss.type, 0) for loss in stage.losses)
+    head_dtype, copied = trace.dtype_of(model.lm_head), 0
+    if stage.precision == "bf16" and not passes:  # the losses of pairs compute outside of the pass that is cast
+        copied = 2 * sum(p.numel() for p in model.model.parameters() if p.requires_grad)
+        model.model.to(torch.bfloat16)
     encoder, shape = trace.trace_encoder(spec, model, picture)
     is_media = spec.packer.type == "media"  # one placeholder in the text, its tokens are read by cross-attention
     tokens = 1 if is_media else visual_tokens(spec, model, *picture)
@@ -121,12 +131,12 @@ def _of_composite(
     pieces = {"vision_encoder": encoder}
     if shape is not None:
         pieces["connector"] = trace.trace_connector(spec, model, shape, picture)
-    passes = sum(REPRESENTING.get(loss.type, 0) for loss in stage.losses)
     if passes:
         pieces |= {f"connector again {number}": pieces["connector"] for number in range(2, passes + 1)}
         row = RowShape(workload.text_tokens, 0, float(workload.pictures), 1.0)
     else:
         pieces["language_model"] = trace.trace_language_model(model, row)
+        model.lm_head.to(head_dtype)
         pieces["head"] = trace.trace_head(model, row.answers, pieces["language_model"].has_gradient)
     blocks = model.config.get_text_config().num_hidden_layers
     teacher_bytes, teacher = _teacher(recipe, row, any(loss.needs_teacher for loss in stage.losses))
@@ -134,6 +144,7 @@ def _of_composite(
         **common,
         block_bytes=sum(_bytes(p) for p in model.model.language_model.layers.parameters()) // blocks,
         row=row,
+        copied_bytes=copied,
         pieces=pieces,
         per_picture=frozenset(name for name in pieces if name.startswith(("vision", "connector"))),
         cached=shape is not None and not encoder.has_gradient,

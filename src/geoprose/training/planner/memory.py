@@ -78,6 +78,8 @@ def stage_memory(facts: StageFacts, arrangement: Arrangement, with_runtime: bool
     weights = (facts.frozen_bytes + TRAINED_BYTES * facts.trained) // split
     if split > 1:
         weights += 2 * facts.block_bytes
+    elif not arrangement.checkpointing:  # else only one layer's copies live at a time
+        weights += facts.copied_bytes
     at_once = min(arrangement.rows, arrangement.chunk or arrangement.rows)
     flowing = {name: piece for name, piece in facts.pieces.items() if piece.has_gradient and name != "head"}
     activations = sum(at_once * facts.times(name) * kept(piece, arrangement) for name, piece in flowing.items())

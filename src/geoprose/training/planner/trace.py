@@ -166,7 +166,7 @@ def trace_head(model: Any, answers: int, has_gradient: bool) -> Piece:
 
 
 def dtype_of(part: Any) -> torch.dtype:
-    """Return the format of a part's products: that of its weights, since the engine casts weights, not products."""
+    """Return the format of a part's products, that of its weights; autocast is played by casting the weights."""
     dtype: torch.dtype = next((parameter.dtype for parameter in part.parameters()), torch.float32)
     return dtype
 
