@@ -135,7 +135,8 @@ class ScoreTable:
         totals_R = self._draws_RC @ np.bincount(places, weights=counts_Q, minlength=size)
         # A resample without any question of this figure says nothing; it is given the figure itself.
         figure_R = np.full(NUM_RESAMPLES, measured.mean)
-        return np.divide(self._draws_RC @ sums_C, totals_R, out=figure_R, where=totals_R > 0)
+        np.divide(self._draws_RC @ sums_C, totals_R, out=figure_R, where=totals_R > 0)
+        return figure_R
 
 
 def interval(mean: float, resampled_R: NDArray[np.float64], by_seed: tuple[float, ...] = ()) -> Interval:
