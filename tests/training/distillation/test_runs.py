@@ -18,6 +18,7 @@ TEACHER = {"system": "demo", "scale": "tiny", "seed": 1}
 
 
 def _run(folder: Path, teacher: dict[str, Any] | None = None, **changes: Any) -> list[dict[str, Any]]:
+    folder.mkdir(exist_ok=True)
     write_tiny_data(folder, 3)
     values = stage(
         **{"packing": "shared_prefix", "steps": 2, "trainable": ["connector.*", "language_model.*"], **changes}
@@ -62,3 +63,48 @@ def test_a_loss_without_a_teacher_is_refused_before_anything_is_read(tmp_path: P
     with pytest.raises(ConfigError, match="a teacher is needed by kd_offline"):
         run_recipe(recipe, out_dir=tmp_path / "run", data_dir=tmp_path)
     assert not (tmp_path / "run").exists()
+
+
+SAMPLING = [{"type": "minillm", "max_new_tokens": 4, "samples": 2}, {"type": "feature_alignment"}]
+
+
+@pytest.mark.slow
+def test_a_stopped_run_draws_the_same_answers_when_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    from geoprose.training.trainer import StageTrainer
+
+    options: dict[str, Any] = {"losses": SAMPLING, "steps": 4, "save_every": 2}
+    _run(tmp_path / "whole", **options)
+    finish = StageTrainer.finish_step
+
+    def stop_at_three(trainer: Any) -> None:
+        finish(trainer)
+        if trainer.state.global_step == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(StageTrainer, "finish_step", stop_at_three)
+    with pytest.raises(KeyboardInterrupt):
+        _run(tmp_path / "cut", **options)
+    monkeypatch.setattr(StageTrainer, "finish_step", finish)
+    cut = tmp_path / "cut"
+    run_recipe(cut / "recipe.yaml", out_dir=cut / "run", resume=True, data_dir=cut)
+    one, two = (load_file(tmp_path / name / "run/system/model.safetensors") for name in ("whole", "cut"))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "loss",
+    [
+        {"type": "kd_offline"},
+        {"type": "gkd"},
+        {"type": "reverse_kl_on_policy", "max_new_tokens": 6},
+        {"type": "feature_alignment", "final_weight": 0.5},
+    ],
+)
+def test_every_divergence_falls_in_forty_steps(tmp_path: Path, loss: dict[str, Any]) -> None:
+    lines = _run(tmp_path, losses=[loss], steps=40, learning_rate=3e-3)
+    values = [line["parts"][loss["type"]] for line in lines]
+    assert sum(values[-5:]) < 0.7 * sum(values[:5])
