@@ -52,7 +52,8 @@ class _Search:
         """Tell whether no beam can overtake the finished answers at its present length any more."""
         if len(self.finished) < options.num_beams:
             return False
-        return self.running[0][0] / length**options.length_penalty <= self.finished[-1][0]
+        within_reach: float = self.running[0][0] / length**options.length_penalty
+        return within_reach <= self.finished[-1][0]
 
 
 def beam_search(
