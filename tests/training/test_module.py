@@ -56,7 +56,7 @@ def test_a_loss_reads_the_parameters_that_the_module_holds_now() -> None:
 
 def test_the_pass_of_a_card_is_made_in_half_precision_and_the_loss_is_not() -> None:
     """Forced on the processor: products in bfloat16, weights, states for the head and gradients in float32."""
-    model = tiny_system("demo").model.train()
+    model = tiny_system("demo").model.float().train()
     batch = {"input_ids": torch.arange(10, 30)[None], "attention_mask": torch.ones(1, 20, dtype=torch.long)}
     results = []
     for dtype in (None, torch.bfloat16):
