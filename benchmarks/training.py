@@ -153,8 +153,8 @@ def open_stage(case: Case, start: Path, folder: Path) -> Any:
 
 def our_step(session: Any) -> tuple[Callable[[], float], float]:
     """Return a step that makes the batch, and goes forward and backward; and the CPU seconds of encoding once."""
-    from geoprose.training.batches import StageBatches, build_mixture
     from geoprose.training.forward import Forward
+    from geoprose.training.rows.batches import StageBatches, build_mixture
     from geoprose.training.session import enter_stage
     from geoprose.training.stage import make_losses
 

@@ -12,7 +12,7 @@ from geoprose.data.mixture import Unit, units_of
 from geoprose.systems.build import build_system
 from geoprose.training.losses.base import Forward, LossContext
 from geoprose.training.losses.lm import LmLoss
-from geoprose.training.packing import RowOptions, encode_unit
+from geoprose.training.rows.packing import RowOptions, encode_unit
 from geoprose.training.specs.loss_language import LmLossSpec
 from tests.fixtures.training import make_samples, stage, write_recipe, write_tiny_data
 

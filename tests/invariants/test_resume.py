@@ -15,9 +15,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from geoprose.training import checkpoint as checkpoints
+from geoprose.training.checkpoints import checkpoint as checkpoints
+from geoprose.training.processes.signals import Interrupted, Terminated
 from geoprose.training.run import RunResult, run_recipe
-from geoprose.training.signals import Interrupted, Terminated
 from geoprose.training.trainer import StageTrainer
 from tests.fixtures.training import two_stages, write_recipe, write_tiny_data
 

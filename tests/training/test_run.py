@@ -10,7 +10,7 @@ import pytest
 
 from geoprose.core.errors import ConfigError, DataError, TrainingError
 from geoprose.systems.load import load_system
-from geoprose.training.lock import run_lock
+from geoprose.training.checkpoints.lock import run_lock
 from geoprose.training.run import plan_recipe, run_recipe
 from tests.fixtures.training import stage, two_stages, write_recipe, write_tiny_data
 

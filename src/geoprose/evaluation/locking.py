@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from geoprose.core.errors import TaskError
-from geoprose.training.lock import run_lock
+from geoprose.training.checkpoints.lock import run_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geoprose.core.files import sha256_file
-from geoprose.training.run_record import peak_memory_bytes
+from geoprose.training.logs.run_record import peak_memory_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ import torch
 
 from geoprose.core.errors import ConfigError
 from geoprose.core.files import sha256_file
-from geoprose.training import checkpoint as checkpoints
+from geoprose.training.checkpoints import checkpoint as checkpoints
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

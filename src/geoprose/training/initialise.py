@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from geoprose.core.errors import ConfigError
 from geoprose.core.registry import unknown_name_message
-from geoprose.training.features import Features, input_statistics
 from geoprose.training.losses.supervision import token_cover, word_embeddings
+from geoprose.training.pictures.features import Features, input_statistics
 from geoprose.training.specs.prepare import DirectionWordsSpec, PrepareSpec, WordSpanSpec
 
 if TYPE_CHECKING:

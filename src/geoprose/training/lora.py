@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from geoprose.core.errors import ConfigError
 from geoprose.core.registry import unknown_name_message
-from geoprose.training.checkpoint import write_tensors
+from geoprose.training.checkpoints.checkpoint import write_tensors
 from geoprose.training.quantise import quantise, restore
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from geoprose.core.errors import ConfigError, TrainingError
 from geoprose.core.registry import unknown_name_message
 from geoprose.training.freeze import short_name
 from geoprose.training.module import LOSS_PREFIX
-from geoprose.training.sharding import like
+from geoprose.training.processes.sharding import like
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geoprose.core.errors import ConfigError, GeoproseError
-from geoprose.training import checkpoint as checkpoints
-from geoprose.training import distributed
 from geoprose.training.access import body_of
-from geoprose.training.batches import build_mixture, data_hashes
-from geoprose.training.failures import explained
+from geoprose.training.checkpoints import checkpoint as checkpoints
+from geoprose.training.checkpoints.lock import run_lock
+from geoprose.training.checkpoints.recipe_changes import differences
 from geoprose.training.init_from import SYSTEM_FOLDER, weights_hash
-from geoprose.training.lock import run_lock
+from geoprose.training.logs.run_record import RUN_FILE, RunRecord
 from geoprose.training.lora import save_adapter
 from geoprose.training.precision import resolve_precision, set_dtype
 from geoprose.training.preference.reward_head import copy_reward_head
-from geoprose.training.recipe_changes import differences
+from geoprose.training.processes import distributed
+from geoprose.training.processes.failures import explained
+from geoprose.training.processes.signals import listen
 from geoprose.training.recipes import load_recipe
-from geoprose.training.run_record import RUN_FILE, RunRecord
+from geoprose.training.rows.batches import build_mixture, data_hashes
 from geoprose.training.session import Session, enter_stage, leave_stage, open_session
-from geoprose.training.signals import listen
 from geoprose.training.stage import run_stage
 
 if TYPE_CHECKING:

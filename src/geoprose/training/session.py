@@ -10,31 +10,31 @@ import torch
 
 from geoprose.assets.cache import cache_root
 from geoprose.core.errors import ConfigError
-from geoprose.training import distributed
 from geoprose.training.access import picture_encoder
-from geoprose.training.batches import LoadedSource, load_source
-from geoprose.training.features import BlankFeatures, FeatureStore, build_features, feature_key
 from geoprose.training.freeze import FreezeReport, apply_freeze_plan
-from geoprose.training.images import ImageScan, scan_images
 from geoprose.training.init_from import find_weights
-from geoprose.training.isolation import check_packing
+from geoprose.training.logs.progress import display
+from geoprose.training.logs.trackers import check_trackers
 from geoprose.training.lora import add_lora, merge_lora
 from geoprose.training.losses import LOSSES
+from geoprose.training.pictures.features import BlankFeatures, FeatureStore, build_features, feature_key
+from geoprose.training.pictures.images import ImageScan, scan_images
+from geoprose.training.pictures.vision import Vision, files_of
 from geoprose.training.precision import apply_precision
-from geoprose.training.progress import display
+from geoprose.training.processes import distributed
+from geoprose.training.processes.signals import StopRequest
 from geoprose.training.quantise import restore
-from geoprose.training.signals import StopRequest
+from geoprose.training.rows.batches import LoadedSource, load_source
+from geoprose.training.rows.isolation import check_packing
 from geoprose.training.teacher import Teacher, load_teacher
-from geoprose.training.trackers import check_trackers
-from geoprose.training.vision import Vision, files_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from geoprose.systems.build import System
+    from geoprose.training.pictures.visuals import VisualFiles
     from geoprose.training.specs.recipe import RecipeSpec
     from geoprose.training.specs.stage import StageSpec
-    from geoprose.training.visuals import VisualFiles
 
 STAGES_FOLDER = "stages"
 

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback
 
 from geoprose.core.errors import TrainingError
-from geoprose.training import checkpoint as checkpoints
-from geoprose.training import distributed
-from geoprose.training.batches import StageBatches, build_mixture, sources_that_fit
+from geoprose.training.checkpoints import checkpoint as checkpoints
+from geoprose.training.checkpoints.state import StepReport, load_trained_tensors, trained_tensors
 from geoprose.training.init_from import DONE, STAGE_WEIGHTS, start_from
 from geoprose.training.initialise import prepare
+from geoprose.training.logs.progress import Display, RunLog, display
+from geoprose.training.logs.trackers import TrackedRun, open_trackers
 from geoprose.training.losses import LOSSES
 from geoprose.training.losses.base import LossContext
 from geoprose.training.preference.rl import train_policy
-from geoprose.training.progress import Display, RunLog, display
+from geoprose.training.processes import distributed
+from geoprose.training.rows.batches import StageBatches, build_mixture, sources_that_fit
 from geoprose.training.session import Session, enter_stage, leave_stage
-from geoprose.training.state import StepReport, load_trained_tensors, trained_tensors
-from geoprose.training.trackers import TrackedRun, open_trackers
 from geoprose.training.trainer import StageTrainer
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from geoprose.training.freeze import FreezeReport
     from geoprose.training.losses.base import StageLoss
-    from geoprose.training.vision import Vision
+    from geoprose.training.pictures.vision import Vision
 
 logger = logging.getLogger(__name__)
 

@@ -19,9 +19,9 @@ from geoprose.training.precision import DTYPES
 if TYPE_CHECKING:
     from geoprose.data.collator import Row
     from geoprose.data.mixture import Unit
+    from geoprose.training.pictures.vision import Vision
     from geoprose.training.specs.recipe import RecipeSpec
     from geoprose.training.specs.teacher import TeacherSpec
-    from geoprose.training.vision import Vision
 
 logger = logging.getLogger(__name__)
 

@@ -15,13 +15,13 @@ from torch.utils.data import DataLoader, Dataset
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from geoprose.core.errors import ConfigError, TrainingError
-from geoprose.training import checkpoint as checkpoints
-from geoprose.training import distributed, sharding
+from geoprose.training.checkpoints import checkpoint as checkpoints
+from geoprose.training.checkpoints.random_state import load_random_state
+from geoprose.training.checkpoints.stage_checkpoint import read_optimiser, read_weights, write_checkpoint
+from geoprose.training.checkpoints.state import Meter, StepReport
 from geoprose.training.module import StageModule
 from geoprose.training.optimiser import build_optimiser, build_scheduler, restore_optimiser
-from geoprose.training.random_state import load_random_state
-from geoprose.training.stage_checkpoint import read_optimiser, read_weights, write_checkpoint
-from geoprose.training.state import Meter, StepReport
+from geoprose.training.processes import distributed, sharding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -8,7 +8,7 @@ import pytest
 from geoprose.core.errors import ConfigError, TaskError
 from geoprose.experiments.reproduce.registry import REPRODUCTIONS
 from geoprose.experiments.reproduce.run import ReproduceOptions, run_reproduction
-from geoprose.training.lock import run_lock
+from geoprose.training.checkpoints.lock import run_lock
 from tests.experiments.reproduce.toy import Toy
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import torch
 
 from geoprose.data.collator import Collator, Row, block_mask
 from geoprose.training.distillation.layout import layout_of, pad_places, resize_pictures, take_labels
-from geoprose.training.packing import pack_shared_prefix
+from geoprose.training.rows.packing import pack_shared_prefix
 
 IMAGE = 9
 

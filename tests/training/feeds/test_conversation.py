@@ -10,16 +10,16 @@ import torch
 from geoprose.core.errors import DataError
 from geoprose.data.neutral import read_samples
 from geoprose.systems.build import build_system
-from geoprose.training.batches import StageBatches, build_mixture, load_source
 from geoprose.training.feeds.base import FeedContext
 from geoprose.training.feeds.conversation import ConversationFeed
 from geoprose.training.forward import Forward
-from geoprose.training.images import ImageScan
 from geoprose.training.losses.base import LossContext
 from geoprose.training.losses.lm import LmLoss
+from geoprose.training.pictures.images import ImageScan
+from geoprose.training.pictures.vision import Vision
+from geoprose.training.rows.batches import StageBatches, build_mixture, load_source
 from geoprose.training.specs.loss_language import LmLossSpec
 from geoprose.training.specs.stage import StageSpec
-from geoprose.training.vision import Vision
 from tests.fixtures.systems_data import write_system_data
 from tests.fixtures.training import stage
 

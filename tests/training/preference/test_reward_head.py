@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from geoprose.core.errors import GeoproseError, ModelError
-from geoprose.training import checkpoint as checkpoints
+from geoprose.training.checkpoints import checkpoint as checkpoints
 from geoprose.training.preference.reward_head import REWARD_FILE, RewardHead
 
 if TYPE_CHECKING:

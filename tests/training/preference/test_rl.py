@@ -9,11 +9,11 @@ import pytest
 
 from geoprose.core.errors import ConfigError, DataError, TrainingError
 from geoprose.systems.load import load_system
-from geoprose.training import distributed
 from geoprose.training.preference import rl
 from geoprose.training.preference.rewards import REWARDS
+from geoprose.training.processes import distributed
+from geoprose.training.processes.signals import Interrupted, StopRequest
 from geoprose.training.run import plan_recipe, run_recipe
-from geoprose.training.signals import Interrupted, StopRequest
 from tests.fixtures.training import stage, write_recipe, write_tiny_data
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from geoprose.data.world.tiles import GRID
 from geoprose.evaluation.baselines.symbolic import Thresholds, answer_all, true_cells
 from geoprose.evaluation.predictions import references_of
 from geoprose.inference.features import open_picture
-from geoprose.training.features import build_features
+from geoprose.training.pictures.features import build_features
+from geoprose.training.pictures.visuals import VisualFiles
 from geoprose.training.specs.data import FeatureSpec
-from geoprose.training.visuals import VisualFiles
 
 if TYPE_CHECKING:
     from torch import Tensor

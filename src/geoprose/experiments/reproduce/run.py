@@ -16,7 +16,7 @@ from geoprose.experiments.reproduce.outcomes import SECONDS_FILE, read_json, wri
 from geoprose.experiments.reproduce.registry import REPRODUCTIONS
 from geoprose.experiments.reproduce.score_table import ScoreTable
 from geoprose.experiments.reproduce.scores import SCORES_FILE, read_scores, write_scores
-from geoprose.training.lock import run_lock
+from geoprose.training.checkpoints.lock import run_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

@@ -24,7 +24,7 @@ from geoprose.experiments.reproduce.score_table import interval
 from geoprose.experiments.reproduce.scores import Measured, Scores
 from geoprose.experiments.reproduce.verdicts import decided
 from geoprose.inference.features import open_picture
-from geoprose.training.checkpoint import atomic_folder, read_tensors, write_tensors
+from geoprose.training.checkpoints.checkpoint import atomic_folder, read_tensors, write_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

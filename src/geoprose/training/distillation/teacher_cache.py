@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from geoprose.core.errors import TrainingError
-from geoprose.training import checkpoint as checkpoints
+from geoprose.training.checkpoints import checkpoint as checkpoints
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from geoprose.data.mixture import Unit
     from geoprose.training.losses.base import StageLoss
+    from geoprose.training.pictures.vision import Vision
     from geoprose.training.specs.stage import StageSpec
-    from geoprose.training.vision import Vision
 
 
 @dataclass(frozen=True)

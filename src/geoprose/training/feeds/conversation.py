@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from geoprose.core.errors import DataError
 from geoprose.data.collator import Collator, Row
-from geoprose.training.bins import fill_rows
 from geoprose.training.feeds.base import Feed, FeedContext
-from geoprose.training.isolation import packed_isolation
-from geoprose.training.limits import row_limit, truncated
-from geoprose.training.packing import RowOptions
-from geoprose.training.rows import RowEncoder
-from geoprose.training.vision import in_model_dtypes
+from geoprose.training.pictures.vision import in_model_dtypes
+from geoprose.training.rows.bins import fill_rows
+from geoprose.training.rows.isolation import packed_isolation
+from geoprose.training.rows.limits import row_limit, truncated
+from geoprose.training.rows.packing import RowOptions
+from geoprose.training.rows.rows import RowEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

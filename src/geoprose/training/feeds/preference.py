@@ -12,7 +12,7 @@ import torch
 from geoprose.core.errors import ConfigError
 from geoprose.data.collator import Collator
 from geoprose.training.feeds.base import Feed, FeedContext
-from geoprose.training.packing import RowOptions
+from geoprose.training.pictures.vision import files_of, in_model_dtypes
 from geoprose.training.preference.answers import (
     NO_ANSWER,
     AnswerRow,
@@ -23,8 +23,8 @@ from geoprose.training.preference.answers import (
     shared_row,
 )
 from geoprose.training.preference.loss import PreferenceLoss
-from geoprose.training.rows import RowEncoder
-from geoprose.training.vision import files_of, in_model_dtypes
+from geoprose.training.rows.packing import RowOptions
+from geoprose.training.rows.rows import RowEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

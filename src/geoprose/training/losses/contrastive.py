@@ -13,8 +13,8 @@ from torch import Tensor
 from geoprose.core.errors import ConfigError
 from geoprose.models.dual.losses import sigmoid_contrastive_sum, softmax_contrastive_sum
 from geoprose.training.access import picture_features
-from geoprose.training.distributed import gather_with_grad
 from geoprose.training.losses.pairs import PairLoss, in_chunks, matches
+from geoprose.training.processes.distributed import gather_with_grad
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

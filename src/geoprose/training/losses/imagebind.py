@@ -14,9 +14,9 @@ from geoprose.layout.modalities import input_name
 from geoprose.models.dual.losses import softmax_contrastive_sum
 from geoprose.models.inputs import VisualInputs
 from geoprose.training.access import picture_features
-from geoprose.training.distributed import gather_with_grad
 from geoprose.training.losses.pairs import PairLoss, matches
-from geoprose.training.visuals import media_files, read_media
+from geoprose.training.pictures.visuals import media_files, read_media
+from geoprose.training.processes.distributed import gather_with_grad
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

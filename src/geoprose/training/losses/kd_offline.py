@@ -15,7 +15,6 @@ from torch.nn import functional as F
 from geoprose.assets.cache import cache_root
 from geoprose.core.errors import ConfigError
 from geoprose.data.collator import IGNORED_LABEL
-from geoprose.training import distributed
 from geoprose.training.distillation.answer_runs import name_answers
 from geoprose.training.distillation.divergences import (
     forward_kl,
@@ -26,9 +25,10 @@ from geoprose.training.distillation.divergences import (
 from geoprose.training.distillation.teacher_cache import TeacherCache, TopTokens
 from geoprose.training.distillation.teacher_pass import teacher_pass
 from geoprose.training.distillation.vocabulary import map_in_chunks
-from geoprose.training.features import FeatureStore
 from geoprose.training.forward import Forward
 from geoprose.training.losses.distillation import AnswerLoss
+from geoprose.training.pictures.features import FeatureStore
+from geoprose.training.processes import distributed
 
 if TYPE_CHECKING:
     from torch import Tensor

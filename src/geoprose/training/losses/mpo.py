@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from geoprose.training import distributed
 from geoprose.training.losses.dpo import dpo_losses
 from geoprose.training.preference.loss import LogRatios, PreferencePairLoss
 from geoprose.training.preference.step_sums import StepSums
+from geoprose.training.processes import distributed
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping

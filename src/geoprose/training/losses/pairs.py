@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from geoprose.core.errors import DataError
-from geoprose.training.distributed import first_row, gather_with_grad
 from geoprose.training.losses.base import Batch, StageLoss
+from geoprose.training.processes.distributed import first_row, gather_with_grad
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -20,9 +20,9 @@ from geoprose.core.errors import ConfigError
 from geoprose.data.mixture import generator
 from geoprose.models.dual.losses import softmax_contrastive_sum
 from geoprose.training.access import picture_features
-from geoprose.training.distributed import first_row, gather_with_grad, rank
 from geoprose.training.losses.pairs import PairLoss, matches
 from geoprose.training.losses.qformer_words import QFormerWords, qformer_words, sight_mask
+from geoprose.training.processes.distributed import first_row, gather_with_grad, rank
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

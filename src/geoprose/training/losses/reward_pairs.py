@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from torch.nn import functional as F
 
-from geoprose.training import checkpoint as checkpoints
-from geoprose.training import distributed
+from geoprose.training.checkpoints import checkpoint as checkpoints
 from geoprose.training.preference.loss import PreferencePairLoss
 from geoprose.training.preference.reward_head import REWARD_FOLDER, RewardHead, reward_of
+from geoprose.training.processes import distributed
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from geoprose.core.errors import DataError
 from geoprose.data.collator import IGNORED_LABEL, PREFIX_SEGMENT, Row
 from geoprose.data.preferences import answer_of, is_good, rejected_of, with_answer
-from geoprose.training.packing import pack_shared_prefix, plain_row, trim
+from geoprose.training.rows.packing import pack_shared_prefix, plain_row, trim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from geoprose.core.errors import ConfigError, TrainingError
-from geoprose.training import checkpoint as checkpoints
-from geoprose.training import distributed
+from geoprose.training.checkpoints import checkpoint as checkpoints
 from geoprose.training.feeds.preference import MISMATCH
 from geoprose.training.forward import Forward
 from geoprose.training.preference.log_probs import policy_log_probs
+from geoprose.training.processes import distributed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from geoprose.data.mixture import Unit
-    from geoprose.training.batches import StageBatches
+    from geoprose.training.rows.batches import StageBatches
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from geoprose.core.errors import ModelError
-from geoprose.training import checkpoint as checkpoints
+from geoprose.training.checkpoints import checkpoint as checkpoints
 
 if TYPE_CHECKING:
     from pathlib import Path

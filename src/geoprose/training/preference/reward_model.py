@@ -11,9 +11,9 @@ import torch
 from geoprose.data.collator import Collator
 from geoprose.data.preferences import with_answer
 from geoprose.training.forward import Forward
+from geoprose.training.pictures.vision import in_model_dtypes
 from geoprose.training.preference.answers import encode_answer, shared_row
 from geoprose.training.preference.reward_head import RewardHead
-from geoprose.training.vision import in_model_dtypes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

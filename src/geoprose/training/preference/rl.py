@@ -13,18 +13,18 @@ import torch
 from transformers import PrinterCallback, TrainerCallback
 
 from geoprose.core.errors import ConfigError, ResourceError, TrainingError
-from geoprose.training import distributed
+from geoprose.training.checkpoints.state import StepReport
+from geoprose.training.logs.progress import RunLog, display
 from geoprose.training.optimiser import build_optimiser, build_scheduler
 from geoprose.training.preference.rl_data import INDEX, Questions, check_questions, reward_functions
-from geoprose.training.progress import RunLog, display
-from geoprose.training.state import StepReport
+from geoprose.training.processes import distributed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from geoprose.training.freeze import FreezeReport
-    from geoprose.training.progress import Display
+    from geoprose.training.logs.progress import Display
     from geoprose.training.session import Session
     from geoprose.training.specs.rewards import PolicySpec
     from geoprose.training.specs.stage import StageSpec

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from geoprose.core.errors import ConfigError, DataError
 from geoprose.data.records import IMAGE_MARK
-from geoprose.training.images import read_picture
+from geoprose.training.pictures.images import read_picture
 from geoprose.training.preference.rewards.base import Frame, score
 
 if TYPE_CHECKING:

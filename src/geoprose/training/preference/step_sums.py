@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from geoprose.training import distributed
+from geoprose.training.processes import distributed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
