@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from geoprose.core.errors import ConfigError
 from geoprose.systems.save import save_system
 from geoprose.training.recipes import load_recipe
+from geoprose.training.run import run_recipe
 from geoprose.training.session import starting_system
 from tests.fixtures.systems import tiny_system
-from tests.fixtures.training import write_recipe
+from tests.fixtures.training import stage, write_recipe, write_tiny_data
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,3 +29,24 @@ def test_a_run_may_start_from_a_saved_system(tmp_path: Path) -> None:
     assert torch.equal(starting_system(recipe).model.lm_head.weight, saved.model.lm_head.weight)
     with pytest.raises(ConfigError, match="saved system"):
         starting_system(load_recipe(write_recipe(tmp_path, system=str(folder))))
+
+
+def test_features_may_be_computed_in_every_step(tmp_path: Path) -> None:
+    write_tiny_data(tmp_path, 3)
+    ends = []
+    for cache in ("run", "none"):
+        features = {"cache": cache, "dtype": "fp32", "encoder_precision": "fp32"}
+        recipe = write_recipe(tmp_path, [stage(steps=2)], features=features)
+        run_recipe(recipe, out_dir=tmp_path / cache, data_dir=tmp_path)
+        ends.append(load_file(tmp_path / cache / "stages" / "01-align" / "done" / "weights.safetensors"))
+    assert not (tmp_path / "none" / "features").exists()
+    for name, tensor in ends[0].items():
+        torch.testing.assert_close(ends[1][name], tensor, rtol=1e-4, atol=1e-6)
+
+
+def test_a_teacher_needs_the_cache(tmp_path: Path) -> None:
+    losses = [{"type": "kd_offline"}]
+    with pytest.raises(ConfigError, match="cache"):
+        load_recipe(
+            write_recipe(tmp_path, [stage(losses=losses)], teacher={"system": "demo"}, features={"cache": "none"})
+        )

@@ -40,7 +40,7 @@ def prepare(
 
 def _set_statistics(system: Any, store: Features | None, digests: Sequence[str]) -> None:
     if store is None:
-        raise ConfigError("prepare: input_statistics needs a frozen vision encoder, whose features are cached.")
+        raise ConfigError("prepare: input_statistics needs a frozen vision encoder and its cached features.")
     setter: Callable[[Tensor, Tensor], None] | None = getattr(
         system.model.model.connector, "set_input_statistics", None
     )

@@ -95,7 +95,8 @@ class Session:
             if trains:
                 raise ConfigError("images: blank replaces the encoder's features, so the vision encoder cannot train.")
             return Vision(self.scan, BlankFeatures(self.system))
-        if trains or any(LOSSES.get(loss.type).needs_pixels for loss in self.recipe.stages[index].losses):
+        reads_pixels = any(LOSSES.get(loss.type).needs_pixels for loss in self.recipe.stages[index].losses)
+        if trains or reads_pixels or self.recipe.features.cache == "none":
             return Vision(self.scan, None)
         return Vision(self.scan, self._features(self._visuals(index, self.system)))
 

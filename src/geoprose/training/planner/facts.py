@@ -101,7 +101,7 @@ def stage_facts(recipe: RecipeSpec, index: int, workload: Workload) -> StageFact
     }
     try:
         if spec.kind == "dual_encoder":
-            return _of_towers(spec, model, workload, common)
+            return _of_towers(spec, model, workload, common, recipe.features.cache != "none")
         return _of_composite(recipe, stage, (spec, model), workload, common)
     except (RuntimeError, TypeError, ValueError) as error:
         raise ProcessingError(f"The cost of {spec.name} cannot be counted without data: {error}") from error
@@ -147,7 +147,7 @@ def _of_composite(
         copied_bytes=copied,
         pieces=pieces,
         per_picture=frozenset(name for name in pieces if name.startswith(("vision", "connector"))),
-        cached=shape is not None and not encoder.has_gradient,
+        cached=recipe.features.cache != "none" and shape is not None and not encoder.has_gradient,
         feature_numbers=0 if shape is None else int(torch.Size(shape).numel()),
         teacher_bytes=teacher_bytes,
         teacher=teacher,
@@ -155,7 +155,7 @@ def _of_composite(
     )
 
 
-def _of_towers(spec: Any, model: Any, workload: Workload, common: dict[str, Any]) -> StageFacts:
+def _of_towers(spec: Any, model: Any, workload: Workload, common: dict[str, Any], has_cache: bool) -> StageFacts:
     pieces = trace_towers(spec, model, picture_of(spec, workload), workload.text_tokens)
     layers = max(1, pieces["vision"].blocks)
     return StageFacts(
@@ -164,7 +164,7 @@ def _of_towers(spec: Any, model: Any, workload: Workload, common: dict[str, Any]
         row=RowShape(min(workload.text_tokens, spec.text_encoder.max_length), 0, 1.0, 1.0),
         pieces=pieces,
         per_picture=frozenset({"vision"}),
-        cached=not pieces["vision"].has_gradient,
+        cached=has_cache and not pieces["vision"].has_gradient,
         feature_numbers=model.vision.width,
         pair_bytes=3 * 4,  # similarities, their softmax and its gradient, float32
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from geoprose.core.errors import DataError
 from geoprose.data.collator import IGNORED_LABEL, PREFIX_SEGMENT, Row
 from geoprose.data.preferences import answer_of, is_good, rejected_of, with_answer
-from geoprose.training.rows.packing import pack_shared_prefix, plain_row, trim
+from geoprose.training.rows.packing import pack_shared_prefix, plain_row, prompted, trim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,8 +74,8 @@ def encode_answer(
         DataError: If the answer has no token to learn.
     """
     digests, num_tokens_per_image = images
-    messages = with_answer(sample, text).messages
-    encoded = processor.encode_conversation(list(messages), list(num_tokens_per_image))
+    messages = prompted(with_answer(sample, text), processor)
+    encoded = processor.encode_conversation(messages, list(num_tokens_per_image))
     labels = last_turn_labels(encoded.labels)
     if all(label == IGNORED_LABEL for label in labels):
         raise DataError(f"Sample {sample.id}: an answer is empty, so it has no log-probability to compare.")

@@ -46,8 +46,9 @@ class FeatureSpec(Spec):
     encoder_precision: StagePrecision = "fp32"
     batch_size: PositiveInt = 64
     shard_images: PositiveInt = 1024
-    cache: Literal["user", "run"] = "user"
-    """``user``: shared by all runs of this machine; ``run``: inside the run's folder."""
+    cache: Literal["user", "run", "none"] = "user"
+    """``user``: shared by all runs of this machine; ``run``: inside the run's folder; ``none``: pictures are encoded in
+    every step, for data whose features would fill the disk (`geoprose plan` says how much they are)."""
 
 
 class ImagePolicySpec(Spec):

@@ -61,6 +61,8 @@ class RecipeSpec(Spec):
         needy = [loss.label for stage in self.stages for loss in stage.losses if loss.needs_teacher]
         if needy and self.teacher is None:
             raise ValueError(f"a teacher is needed by {', '.join(needy)}: give teacher: {{system: DIR}}")
+        if needy and self.features.cache == "none":
+            raise ValueError("a teacher reads cached features: use features.cache: user or run")
         return self
 
     def stage_seed(self, index: int) -> int:
