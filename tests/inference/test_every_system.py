@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from geoprose.core.types import Message
+from geoprose.inference.beams import BeamOptions
 from geoprose.inference.generate import Request, answer_batch, answer_one_by_one
 from geoprose.inference.sharing import choose_sharing
 from geoprose.systems.build import build_system
@@ -44,7 +45,11 @@ def test_batched_answers_equal_single_ones_in_float32(preset, monkeypatch):
         system = build_system(preset, scale="tiny", dtype=torch.float32)
         randomise(system.model, std, seed)
         with torch.no_grad():
-            single = [text for batch in answer_one_by_one(system, requests, NEW_TOKENS, 1) for text in batch.values()]
+            single = [
+                text
+                for batch in answer_one_by_one(system, requests, BeamOptions(1, NEW_TOKENS), 1)
+                for text in batch.values()
+            ]
         if len(set(single)) > 1:
             for sharing in WAYS[choose_sharing(system)]:
                 assert answer_batch(system, requests, NEW_TOKENS, sharing=sharing) == single, sharing

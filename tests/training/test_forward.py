@@ -32,6 +32,7 @@ class _Backbone:
 class _Model:
     def __init__(self) -> None:
         self.model = _Backbone()
+        self.config = type("Config", (), {"is_encoder_decoder": False})
 
     def get_input_embeddings(self) -> Any:
         return type("Table", (), {"weight": torch.zeros(1)})

@@ -31,7 +31,16 @@ def distill(
 
     changes = [*overrides, *_teacher_overrides(teacher)]
     check_distils(load_recipe(recipe, changes))
-    train(recipe, changes, out_dir, data_dir, resume, dry_run, json_output)
+    train(
+        recipe=recipe,
+        overrides=changes,
+        out_dir=out_dir,
+        data_dir=data_dir,
+        resume=resume,
+        dry_run=dry_run,
+        tiny=False,
+        json_output=json_output,
+    )
 
 
 def _teacher_overrides(teacher: str | None) -> list[str]:
