@@ -93,7 +93,7 @@ def _child(out: Path) -> None:
 
 @pytest.mark.slow
 def test_rows_of_two_processes_have_the_gradient_of_the_joined_batch(tmp_path: Path) -> None:
-    done = launch(2, "tests.training.test_distributed", str(tmp_path))
+    done = launch(2, "tests.training.processes.test_distributed", str(tmp_path))
     assert done.returncode == 0, done.stderr[-3000:]
     left, right, weight = make_rows()
     weight.requires_grad_()
@@ -188,7 +188,7 @@ def _stopped(recipe: str, out: str, data: str) -> None:
 def test_a_signal_to_one_process_stops_both_at_one_step_and_they_go_on(single: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     recipe = str(write_recipe(tmp_path, _halved(), sharding="full"))
-    done = launch(2, "tests.training.test_distributed", recipe, str(out), str(single))
+    done = launch(2, "tests.training.processes.test_distributed", recipe, str(out), str(single))
     assert done.returncode == 0, done.stderr[-3000:]
     saved = list(out.glob("stages/02-instruct/checkpoints/*"))
     assert [path.name for path in saved] == ["checkpoint-2"]
