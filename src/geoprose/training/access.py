@@ -24,6 +24,11 @@ def picture_encoder(model: Any) -> Any:
     return body.vision_encoder if hasattr(body, "vision_encoder") else body.vision
 
 
+def pictures_train(model: Any) -> bool:
+    """Tell whether the part that reads pixels trains."""
+    return any(parameter.requires_grad for parameter in picture_encoder(model).parameters())
+
+
 def picture_features(model: Any, batch: Mapping[str, Any]) -> Tensor:
     """Return the features (N, P, E) of a batch: cached ones, or those of its pixels, with gradient.
 

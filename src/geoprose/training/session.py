@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,8 @@ import torch
 
 from geoprose.assets.cache import cache_root
 from geoprose.core.errors import ConfigError
-from geoprose.training.access import picture_encoder
+from geoprose.data.neutral import read_samples
+from geoprose.training.access import pictures_train
 from geoprose.training.freeze import FreezeReport, apply_freeze_plan
 from geoprose.training.init_from import find_weights
 from geoprose.training.logs.progress import display
@@ -89,8 +91,7 @@ class Session:
 
     def vision(self, index: int) -> Vision:
         """Return the pictures of a stage: cached features where the encoder is frozen, pixels where it trains."""
-        encoder = picture_encoder(self.system.model)
-        trains = any(parameter.requires_grad for parameter in encoder.parameters())
+        trains = pictures_train(self.system.model)
         if self.recipe.images == "blank":
             if trains:
                 raise ConfigError("images: blank replaces the encoder's features, so the vision encoder cannot train.")
@@ -105,12 +106,12 @@ class Session:
         needed = any(loss.needs_teacher for loss in self.recipe.stages[index].losses)
         if self.teacher is None or not needed:
             return self.teacher
-        encoder = picture_encoder(self.system.model)
-        trains = any(parameter.requires_grad for parameter in encoder.parameters())
         if self.recipe.images == "blank":
             return self.teacher.seeing(Vision(self.scan, BlankFeatures(self.teacher.system)))
         spec = self.recipe.features
-        if not trains and feature_key(self.teacher.system, spec) == feature_key(self.system, spec):
+        if not pictures_train(self.system.model) and feature_key(self.teacher.system, spec) == feature_key(
+            self.system, spec
+        ):
             return self.teacher
         visuals = self._visuals(index, self.teacher.system)
         return self.teacher.seeing(Vision(self.scan, self._features(visuals, self.teacher.system)))
@@ -150,7 +151,8 @@ def open_session(recipe: RecipeSpec, data_dir: Path | None, out_dir: Path) -> Se
     folder = data_dir or (Path(recipe.data_dir) if recipe.data_dir else None)
     if folder is None:
         raise ConfigError(f"Recipe {recipe.name} names no data_dir. Say where the data is with --data DIR.")
-    sources = {stage.name: [load_source(source, folder) for source in stage.data] for stage in recipe.stages}
+    read = cache(read_samples)  # stages and sources often name the same file
+    sources = {stage.name: [load_source(source, folder, read) for source in stage.data] for stage in recipe.stages}
     for stage in recipe.stages:
         if stage.init_from:
             find_weights(stage.init_from)

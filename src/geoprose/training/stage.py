@@ -52,7 +52,8 @@ def run_stage(session: Session, index: int) -> dict[str, Any]:
     if stage.prepare or (summary is None and stage.policy is None):
         vision = session.vision(index)
         seed = session.recipe.stage_seed(index)
-        prepare(session.system, stage.prepare, vision.store, session.visual_keys(index), seed)
+        keys = session.visual_keys(index) if stage.prepare else []
+        prepare(session.system, stage.prepare, vision.store, keys, seed)
     if summary is None:
         is_policy = stage.policy is not None
         summary = train_policy(session, index, report) if is_policy else _train(session, index, vision, report)

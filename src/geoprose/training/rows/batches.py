@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from geoprose.core.errors import DataError
 from geoprose.core.files import sha256_file
 from geoprose.data.mixture import Mixture, Source, units_of
+from geoprose.data.neutral import read_samples
 from geoprose.training.feeds import FEEDS, feed_of
 from geoprose.training.feeds.base import Feed, FeedContext
 from geoprose.training.processes import distributed
@@ -23,7 +24,7 @@ from geoprose.training.rows.rows import RowEncoder
 from geoprose.training.rows.sampler import BatchPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterator, Sequence
     from pathlib import Path
 
     from geoprose.core.types import Sample
@@ -56,18 +57,23 @@ class LoadedSource:
         return LoadedSource(self.spec, kept, self.root, self.records_path)
 
 
-def load_source(spec: SourceSpec, data_dir: Path) -> LoadedSource:
+def load_source(
+    spec: SourceSpec, data_dir: Path, read: Callable[[Path], Sequence[Sample]] = read_samples
+) -> LoadedSource:
     """Read the samples of a source.
+
+    Args:
+        spec: The entry of the recipe.
+        data_dir: Folder that its path is relative to.
+        read: Returns the samples of a file.
 
     Raises:
         DataError: If the file is missing or nothing is left after the filters.
     """
-    from geoprose.data.neutral import read_samples
-
     path = data_dir / spec.path
     if not path.is_file():
         raise DataError(f"{path} does not exist. Give the data directory with --data, or build it first.")
-    samples = [sample for sample in read_samples(path) if not spec.tasks or sample.task in spec.tasks]
+    samples = [sample for sample in read(path) if not spec.tasks or sample.task in spec.tasks]
     low, high = spec.min_images or 0, spec.max_images or math.inf
     samples = [sample for sample in samples if low <= len(sample.images) <= high][: spec.limit]
     if not samples:
