@@ -13,6 +13,7 @@ from geoprose.core.errors import ConfigError
 from geoprose.systems.load import load_system
 from geoprose.training.run import RunResult, run_recipe
 from tests.fixtures.pairs import COLOURS, pair_stage, write_pairs
+from tests.fixtures.stopping import stopped_behind
 from tests.fixtures.training import write_recipe
 
 if TYPE_CHECKING:
@@ -68,24 +69,13 @@ def test_the_three_losses_of_a_qformer_run_and_their_words_are_thrown_away(tmp_p
 
 
 @pytest.mark.slow
-def test_a_qformer_stage_resumes_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_qformer_stage_resumes_to_the_same_weights(tmp_path: Path) -> None:
     from safetensors.torch import load_file
-
-    from geoprose.training.trainer import StageTrainer
 
     stage = pair_stage(losses=QFORMER, trainable=QFORMER_TRAINS, steps=4, batch_size=4, save_every=2)
     whole = run(tmp_path / "whole", "blip2-opt", stage)
-    finish = StageTrainer.finish_step
-
-    def stop_at_three(trainer: Any) -> None:
-        finish(trainer)
-        if trainer.state.global_step == 3:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(StageTrainer, "finish_step", stop_at_three)
-    with pytest.raises(KeyboardInterrupt):
+    with stopped_behind(3):
         run(tmp_path / "cut", "blip2-opt", stage)
-    monkeypatch.setattr(StageTrainer, "finish_step", finish)
     cut = run_recipe(
         tmp_path / "cut" / "recipe.yaml", out_dir=tmp_path / "cut" / "run", resume=True, data_dir=tmp_path / "cut"
     )

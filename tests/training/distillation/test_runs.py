@@ -9,6 +9,7 @@ import pytest
 
 from geoprose.core.errors import ConfigError
 from geoprose.training.run import run_recipe
+from tests.fixtures.stopping import stopped_behind
 from tests.fixtures.training import stage, write_recipe, write_tiny_data
 
 if TYPE_CHECKING:
@@ -69,25 +70,14 @@ SAMPLING = [{"type": "minillm", "max_new_tokens": 4, "samples": 2}, {"type": "fe
 
 
 @pytest.mark.slow
-def test_a_stopped_run_draws_the_same_answers_when_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_run_draws_the_same_answers_when_it_goes_on(tmp_path: Path) -> None:
     import torch
     from safetensors.torch import load_file
 
-    from geoprose.training.trainer import StageTrainer
-
     options: dict[str, Any] = {"losses": SAMPLING, "steps": 4, "save_every": 2}
     _run(tmp_path / "whole", **options)
-    finish = StageTrainer.finish_step
-
-    def stop_at_three(trainer: Any) -> None:
-        finish(trainer)
-        if trainer.state.global_step == 3:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(StageTrainer, "finish_step", stop_at_three)
-    with pytest.raises(KeyboardInterrupt):
+    with stopped_behind(3):
         _run(tmp_path / "cut", **options)
-    monkeypatch.setattr(StageTrainer, "finish_step", finish)
     cut = tmp_path / "cut"
     run_recipe(cut / "recipe.yaml", out_dir=cut / "run", resume=True, data_dir=cut)
     one, two = (load_file(tmp_path / name / "run/system/model.safetensors") for name in ("whole", "cut"))

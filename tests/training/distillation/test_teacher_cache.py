@@ -20,23 +20,13 @@ from geoprose.training.losses.base import LossContext
 from geoprose.training.losses.kd_offline import PICTURES, KdOfflineLoss
 from geoprose.training.run import run_recipe
 from geoprose.training.specs.loss_distillation import KdOfflineLossSpec
-from tests.fixtures.distillation import batch_of, rows_about_pictures, tiny_system, tiny_teacher
+from tests.fixtures.distillation import batch_of, rows_about_pictures, tiny_teacher
 from tests.fixtures.training import stage, write_recipe, write_tiny_data
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from geoprose.training.teacher import Teacher
-
-
-@pytest.fixture(scope="module")
-def student() -> Any:
-    return tiny_system()
-
-
-@pytest.fixture(scope="module")
-def teacher() -> Teacher:
-    return tiny_teacher(layers=3, width=48)
 
 
 def _rows(system: Any, packed: bool = True) -> list[Any]:

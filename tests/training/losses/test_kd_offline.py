@@ -20,16 +20,6 @@ from tests.fixtures.distillation import SMALL_PICTURE, batch_of, rows_about_pict
 WORDS = 262
 
 
-@pytest.fixture(scope="module")
-def student() -> Any:
-    return tiny_system()
-
-
-@pytest.fixture(scope="module")
-def teacher() -> Teacher:
-    return tiny_teacher(layers=3, width=48)
-
-
 def _loss(student: Any, teacher: Teacher, **changes: Any) -> KdOfflineLoss:
     return KdOfflineLoss(KdOfflineLossSpec(**changes), LossContext(student, teacher=teacher))
 

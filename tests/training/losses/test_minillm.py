@@ -18,17 +18,7 @@ from geoprose.training.losses.minillm import MiniLlmLoss
 from geoprose.training.losses.on_policy import check_can_write
 from geoprose.training.specs.loss_distillation import GkdLossSpec, MiniLlmLossSpec, ReverseKlOnPolicyLossSpec
 from geoprose.training.teacher import Teacher
-from tests.fixtures.distillation import batch_of, rows_about_pictures, tiny_system, tiny_teacher
-
-
-@pytest.fixture(scope="module")
-def student() -> Any:
-    return tiny_system()
-
-
-@pytest.fixture(scope="module")
-def teacher() -> Teacher:
-    return tiny_teacher(layers=3, width=48)
+from tests.fixtures.distillation import batch_of, rows_about_pictures, tiny_system
 
 
 def _filled(loss: Any, student: Any, join_rows: bool = False) -> Forward:
