@@ -109,9 +109,8 @@ class Session:
         if self.recipe.images == "blank":
             return self.teacher.seeing(Vision(self.scan, BlankFeatures(self.teacher.system)))
         spec = self.recipe.features
-        if not pictures_train(self.system.model) and feature_key(self.teacher.system, spec) == feature_key(
-            self.system, spec
-        ):
+        trains = pictures_train(self.system.model)
+        if not trains and feature_key(self.teacher.system, spec) == feature_key(self.system, spec):
             return self.teacher
         visuals = self._visuals(index, self.teacher.system)
         return self.teacher.seeing(Vision(self.scan, self._features(visuals, self.teacher.system)))
