@@ -23,6 +23,15 @@ def sparse(path, width, height, count=4, dtype="uint8", **options):
     return path
 
 
+def write_png(path, width, height, compressed_rows):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", compressed_rows) + chunk(b"IEND", b""))
+    return path
+
+
 def cpu_seconds(function):
     started = time.process_time()
     with pytest.raises(SceneError) as caught:
@@ -77,13 +86,8 @@ def test_too_many_bands_are_refused_at_opening(tmp_path):
 
 @pytest.mark.parametrize(("width", "height"), [(1, 65_535), (20_000, 20_000), (65_535, 65_535), (2**31 - 1, 1)])
 def test_png_bombs(tmp_path, width, height):
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     rows = zlib.compress(bytes(1 + 3 * min(width, 100)) * 100)
-    path = tmp_path / "bomb.png"
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", rows) + chunk(b"IEND", b""))
+    path = write_png(tmp_path / "bomb.png", width, height, rows)
 
     def read():
         with open_scene(path) as scene:
@@ -92,6 +96,16 @@ def test_png_bombs(tmp_path, width, height):
     message, seconds = cpu_seconds(read)
     assert "bomb.png" in message
     assert seconds < 0.1
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 300), (20, 300), (100, 101), (512, 512)])
+def test_a_png_whose_data_end_early_is_never_read(tmp_path, width, height):
+    """A valid checksum over too few rows: GDAL's quick path hands out unwritten memory, zeros or not by chance."""
+    raw = bytes(1 + 3 * min(width, 100)) * 100
+    rows = zlib.compress(raw[: height * (1 + 3 * width) - 1])
+    path = write_png(tmp_path / "short.png", width, height, rows)
+    with open_scene(path) as scene, pytest.raises(SceneError, match="short.png cannot be read"):
+        scene.read()
 
 
 def test_animations_are_refused(tmp_path):

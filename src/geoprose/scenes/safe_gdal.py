@@ -46,6 +46,7 @@ _OPTIONS = {
     "GDAL_HTTP_MAX_RETRY": "0",
     "CPL_ALLOW_VSISTDIN": "NO",
     "GDAL_ERROR_ON_LIBJPEG_WARNING": "TRUE",  # a truncated JPEG is an error, not a grey area
+    "GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO",  # that shortcut returns unwritten memory where a PNG's data end early
     "GTIFF_IGNORE_READ_ERRORS": "NO",
     "GDAL_NUM_THREADS": "1",
 }
