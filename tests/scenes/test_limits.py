@@ -104,7 +104,7 @@ def test_a_png_whose_data_end_early_is_never_read(tmp_path, width, height):
     raw = bytes(1 + 3 * min(width, 100)) * 100
     rows = zlib.compress(raw[: height * (1 + 3 * width) - 1])
     path = write_png(tmp_path / "short.png", width, height, rows)
-    with open_scene(path) as scene, pytest.raises(SceneError, match="short.png cannot be read"):
+    with open_scene(path) as scene, pytest.raises(SceneError, match=r"short\.png cannot be read"):
         scene.read()
 
 
