@@ -50,3 +50,19 @@ def test_a_teacher_needs_the_cache(tmp_path: Path) -> None:
         load_recipe(
             write_recipe(tmp_path, [stage(losses=losses)], teacher={"system": "demo"}, features={"cache": "none"})
         )
+
+
+@pytest.mark.parametrize("loss", [{"type": "lexical_alignment"}, {"type": "itc"}])
+def test_pictures_of_several_tiles_are_refused_before_data_is_read(tmp_path: Path, loss: dict[str, str]) -> None:
+    """There is no data at all, so a loss that were let through would end in another error."""
+    recipe = write_recipe(tmp_path, [stage(losses=[loss])], system="internvl-2.5")
+    with pytest.raises(ConfigError, match=r"dynamic_tiles of internvl-2\.5 may cut a picture into several tiles"):
+        run_recipe(recipe, out_dir=tmp_path / "run", data_dir=tmp_path)
+    assert not (tmp_path / "run").exists()
+
+
+def test_losses_of_another_kind_are_refused_for_a_saved_system_too(tmp_path: Path) -> None:
+    folder = save_system(tiny_system("demo", dtype=torch.float32), tmp_path / "system")
+    recipe = write_recipe(tmp_path, [stage(losses=[{"type": "clip"}])], system=str(folder), scale="full")
+    with pytest.raises(ConfigError, match="kind dual_encoder; demo is of kind composite"):
+        run_recipe(recipe, out_dir=tmp_path / "run", data_dir=tmp_path)

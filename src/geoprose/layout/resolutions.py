@@ -78,6 +78,10 @@ RESOLUTIONS: Registry[type[Resolution]] = Registry(
 )
 
 
+ONE_TILE = frozenset({"fixed", "hybrid", "letterbox", "video_frames", "views"})
+"""Resolutions that make one tile of a picture, whatever its size."""
+
+
 def resolution_of(part: Mapping[str, Any]) -> Resolution:
     """Return the resolution that ``{"type": name, **options}`` describes.
 

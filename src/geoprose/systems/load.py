@@ -24,6 +24,7 @@ from geoprose.systems.save import ADAPTER_DIR
 
 if TYPE_CHECKING:
     from geoprose.systems.kinds.base import SystemKind
+    from geoprose.systems.spec import BaseSystemSpec
 
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
@@ -75,10 +76,24 @@ def answering(system: System[Any]) -> System:
     return system
 
 
+def load_spec(folder: Path) -> BaseSystemSpec:
+    """Return the spec of a saved system, without its weights.
+
+    Raises:
+        ResourceError: If there is no config.
+        ModelError: If it was not written by geoprose, or is damaged.
+    """
+    return _spec(folder, *_config(folder))
+
+
+def _spec(folder: Path, kind: SystemKind, config: Any) -> BaseSystemSpec:
+    return validate(kind.spec_type(), config.system or {}, f"the system spec in {folder / 'config.json'}")
+
+
 def _load_dir(folder: Path) -> System[Any]:
     refuse_code_in(folder)
     kind, config = _config(folder)
-    spec = validate(kind.spec_type(), config.system or {}, f"the system spec in {folder / 'config.json'}")
+    spec = _spec(folder, kind, config)
     model = _model(folder, config, kind.model_class())
     model = kind.after_load(model, folder)
     if (folder / ADAPTER_DIR).is_dir():

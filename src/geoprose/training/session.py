@@ -12,6 +12,7 @@ import torch
 from geoprose.assets.cache import cache_root
 from geoprose.core.errors import ConfigError
 from geoprose.data.neutral import read_samples
+from geoprose.layout.resolutions import ONE_TILE
 from geoprose.training.access import pictures_train
 from geoprose.training.freeze import FreezeReport, apply_freeze_plan
 from geoprose.training.init_from import find_weights
@@ -28,6 +29,7 @@ from geoprose.training.processes.signals import StopRequest
 from geoprose.training.quantise import restore
 from geoprose.training.rows.batches import LoadedSource, load_source
 from geoprose.training.rows.isolation import check_packing
+from geoprose.training.system_spec import spec_of
 from geoprose.training.teacher import Teacher, load_teacher
 
 if TYPE_CHECKING:
@@ -147,6 +149,7 @@ def open_session(recipe: RecipeSpec, data_dir: Path | None, out_dir: Path) -> Se
         ConfigError: If there is no data directory, or a stage's globs match nothing.
         DataError: If a source is missing.
     """
+    check_losses_fit(spec_of(recipe.system, recipe.scale), recipe.stages)
     folder = data_dir or (Path(recipe.data_dir) if recipe.data_dir else None)
     if folder is None:
         raise ConfigError(f"Recipe {recipe.name} names no data_dir. Say where the data is with --data DIR.")
@@ -159,7 +162,6 @@ def open_session(recipe: RecipeSpec, data_dir: Path | None, out_dir: Path) -> Se
     if recipe.num_threads is not None:
         torch.set_num_threads(recipe.num_threads)
     system = starting_system(recipe)
-    check_losses_fit(system, recipe.stages)
     check_packing(system, recipe.stages)
     check_globs(system.model, recipe.stages)
     teacher = load_teacher(recipe.teacher, system)
@@ -203,21 +205,29 @@ def check_teacher(system: System) -> None:
         )
 
 
-def check_losses_fit(system: System, stages: Sequence[StageSpec]) -> None:
+def check_losses_fit(system: Any, stages: Sequence[StageSpec]) -> None:
     """Refuse a loss that is made for another kind of system or cannot be accumulated, before any data is read.
+
+    Args:
+        system: Spec of the system that trains.
+        stages: What it trains on.
 
     Raises:
         ConfigError: If there is one.
     """
-    kind = system.spec.kind
     for stage in stages:
         for spec in stage.losses:
             loss = LOSSES.get(spec.type)
-            kinds = loss.kinds
-            if kind not in kinds:
+            if system.kind not in loss.kinds:
                 raise ConfigError(
-                    f"Stage {stage.name}: loss {spec.type} trains systems of kind {', '.join(kinds)}; "
-                    f"{system.spec.name} is of kind {kind}."
+                    f"Stage {stage.name}: loss {spec.type} trains systems of kind {', '.join(loss.kinds)}; "
+                    f"{system.name} is of kind {system.kind}."
+                )
+            if loss.one_tile and system.resolution.type not in ONE_TILE:
+                raise ConfigError(
+                    f"Stage {stage.name}: loss {spec.label} compares a whole picture with what belongs to it, but "
+                    f"resolution {system.resolution.type} of {system.name} may cut a picture into several tiles. Use a "
+                    f"system whose resolution is {', '.join(sorted(ONE_TILE))}, or leave the loss out."
                 )
             if loss.whole_batch and stage.accumulation > 1:
                 raise ConfigError(

@@ -41,6 +41,10 @@ class SystemKind(ABC):
         """Build a system from a spec of ``spec_type``; see ``build_system``."""
 
     @abstractmethod
+    def tiny(self, spec: Any) -> Any:
+        """Return a spec with every part shrunk and no pretrained weights, as ``scale="tiny"`` builds it."""
+
+    @abstractmethod
     def meta_config(self, spec: Any) -> Any:
         """Return the config of a spec without a tokenizer, to build at published size without memory."""
 

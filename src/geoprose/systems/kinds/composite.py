@@ -43,6 +43,12 @@ class CompositeKind(SystemKind):
 
         return build_composite(spec, options)
 
+    def tiny(self, spec: Any) -> Any:
+        """Return the spec of the tiny scale; see ``SystemKind.tiny``."""
+        from geoprose.systems.tiny import tiny_spec
+
+        return tiny_spec(spec)
+
     def meta_config(self, spec: Any) -> Any:
         """Return the config of a spec without a tokenizer."""
         from geoprose.systems.hf_config import meta_config

@@ -44,6 +44,12 @@ class DenseKind(SystemKind):
 
         return build_dense(spec, options)
 
+    def tiny(self, spec: Any) -> Any:
+        """Return the spec of the tiny scale; see ``SystemKind.tiny``."""
+        from geoprose.systems.dense import tiny_dense_spec
+
+        return tiny_dense_spec(spec)
+
     def meta_config(self, spec: Any) -> Any:
         """Return the config of a spec without a tokenizer."""
         from geoprose.systems.dense import dense_config

@@ -43,6 +43,12 @@ class DualEncoderKind(SystemKind):
 
         return build_dual_encoder(spec, options)
 
+    def tiny(self, spec: Any) -> Any:
+        """Return the spec of the tiny scale; see ``SystemKind.tiny``."""
+        from geoprose.systems.dual_encoder import tiny_dual_spec
+
+        return tiny_dual_spec(spec)
+
     def meta_config(self, spec: Any) -> Any:
         """Return the config of a spec without a tokenizer."""
         from geoprose.systems.dual_encoder import dual_config

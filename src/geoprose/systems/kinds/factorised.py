@@ -44,6 +44,12 @@ class FactorisedKind(SystemKind):
 
         return build_factorised(spec, options)
 
+    def tiny(self, spec: Any) -> Any:
+        """Return the spec of the tiny scale; see ``SystemKind.tiny``."""
+        from geoprose.systems.factorised import tiny_factorised_spec
+
+        return tiny_factorised_spec(spec)
+
     def meta_config(self, spec: Any) -> Any:
         """Return the config of a spec without a tokenizer."""
         from geoprose.systems.factorised import factorised_config

@@ -59,6 +59,9 @@ class StageLoss(ABC):
     whole_batch: ClassVar[bool] = False
     """Whether it compares the rows of a micro-batch with each other, so that accumulating is another loss."""
 
+    one_tile: ClassVar[bool] = False
+    """Whether a picture must be one tile, whatever its size: what it compares with stands for a whole picture."""
+
     parameters: dict[str, nn.Parameter]
     """What the loss itself learns; trained and checkpointed with the stage, then thrown away."""
 

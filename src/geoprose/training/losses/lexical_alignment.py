@@ -122,6 +122,7 @@ class LexicalAlignmentLoss(StageLoss):
     """Either form as a recipe's loss; which supervision it uses is written in the recipe."""
 
     needs_text = False
+    one_tile = True
 
     def __init__(self, spec: Any, context: LossContext) -> None:
         super().__init__(spec, context)

@@ -90,6 +90,7 @@ class PairLoss(StageLoss):
     feed = "pairs"
     needs_text = False
     whole_batch = True
+    one_tile = True
 
     def partner_of(self, pair: Unit) -> str:
         """Return what stands beside the picture of a unit of one sample: its last answer.

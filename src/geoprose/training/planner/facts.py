@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from geoprose.core.errors import ProcessingError
-from geoprose.core.spec import validate
 from geoprose.systems.build import build_meta_model
 from geoprose.systems.cost import visual_tokens
-from geoprose.systems.presets import load_preset, spec_type_of
-from geoprose.systems.save import SPEC_FILE
-from geoprose.systems.tiny import tiny_spec
 from geoprose.training.planner import trace
 from geoprose.training.planner.dual import trace_towers
 from geoprose.training.planner.workload import RowShape, Workload, row_shape
 from geoprose.training.session import enter_stage
+from geoprose.training.system_spec import spec_of
 
 if TYPE_CHECKING:
     from geoprose.training.specs.recipe import RecipeSpec
@@ -85,7 +80,7 @@ def stage_facts(recipe: RecipeSpec, index: int, workload: Workload) -> StageFact
     # Why without checkpointing: what layers keep would be invisible. Why bf16: accelerators multiply it in hardware.
     precision = "bf16" if stage.precision == "auto" else stage.precision
     stage = stage.model_copy(update={"gradient_checkpointing": False, "precision": precision})
-    spec = _spec_of(recipe.system, recipe.scale)
+    spec = spec_of(recipe.system, recipe.scale)
     if spec.kind not in ("composite", "dual_encoder"):
         raise ProcessingError(
             f"System {spec.name} is of kind {spec.kind}; plans are made of composites and dual encoders so far."
@@ -174,20 +169,10 @@ def _teacher(recipe: RecipeSpec, row: RowShape, is_needed: bool) -> tuple[int, t
     """Return the memory of the teacher's weights and the cost of its pass over a row."""
     if recipe.teacher is None or not is_needed:
         return 0, ()
-    model = build_meta_model(_spec_of(recipe.teacher.system, recipe.teacher.scale)).requires_grad_(False)
+    model = build_meta_model(spec_of(recipe.teacher.system, recipe.teacher.scale)).requires_grad_(False)
     model.to(torch.bfloat16 if recipe.teacher.precision == "bf16" else torch.float32)
     pieces = (trace.trace_language_model(model, row), trace.trace_head(model, row.answers, False))
     return sum(_bytes(p) for p in model.parameters()), pieces
-
-
-def _spec_of(system: str, scale: str) -> Any:
-    """Return the spec of a preset, or that of a trained system's folder."""
-    folder = Path(system)
-    if (folder / SPEC_FILE).is_file():
-        values = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
-        return validate(spec_type_of(values), values, str(folder / SPEC_FILE))
-    spec = load_preset(system)
-    return tiny_spec(spec) if scale == "tiny" and spec.kind == "composite" else spec
 
 
 def _notes(model: Any, stage: StageSpec) -> tuple[str, ...]:
