@@ -229,6 +229,12 @@ def check_losses_fit(system: Any, stages: Sequence[StageSpec]) -> None:
                     f"resolution {system.resolution.type} of {system.name} may cut a picture into several tiles. Use a "
                     f"system whose resolution is {', '.join(sorted(ONE_TILE))}, or leave the loss out."
                 )
+            if loss.judges_answers and stage.too_long == "truncate":
+                raise ConfigError(
+                    f"Stage {stage.name}: {spec.label} learns which whole answer is better, and the beginning of an "
+                    "answer is another one than was judged. Set too_long: skip, which leaves such records out and "
+                    "counts them, or error."
+                )
             if loss.whole_batch and stage.accumulation > 1:
                 raise ConfigError(
                     f"Stage {stage.name}: {spec.label} compares the rows of a micro-batch with each other, so "

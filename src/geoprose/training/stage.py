@@ -25,11 +25,13 @@ from geoprose.training.session import Session, enter_stage, leave_stage
 from geoprose.training.trainer import StageTrainer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from geoprose.training.freeze import FreezeReport
     from geoprose.training.losses.base import StageLoss
     from geoprose.training.pictures.vision import Vision
+    from geoprose.training.rows.batches import LoadedSource
 
 logger = logging.getLogger(__name__)
 
@@ -69,10 +71,10 @@ def run_stage(session: Session, index: int) -> dict[str, Any]:
     return summary
 
 
-def make_losses(session: Session, index: int) -> list[StageLoss]:
-    """Build the losses of a stage from the registry."""
+def make_losses(session: Session, index: int, sources: Sequence[LoadedSource]) -> list[StageLoss]:
+    """Build the losses of a stage from the registry, for the samples that it trains on."""
     stage = session.recipe.stages[index]
-    samples = [sample for source in session.sources[stage.name] for sample in source.samples]
+    samples = [sample for source in sources for sample in source.samples]
     seed, folder = session.recipe.stage_seed(index), session.stage_folder(index)
     context = LossContext(session.system, samples, seed, session.stage_teacher(index), folder)
     return [LOSSES.get(spec.type)(spec, context) for spec in stage.losses]
@@ -93,8 +95,8 @@ def _finished(done: Path) -> dict[str, Any] | None:
 def _train(session: Session, index: int, vision: Vision, report: FreezeReport) -> dict[str, Any]:
     stage, folder = session.recipe.stages[index], session.stage_folder(index)
     seed = session.recipe.stage_seed(index)
-    losses = make_losses(session, index)
-    sources, too_long = sources_that_fit(stage, session.system, vision, session.sources[stage.name], losses)
+    sources, too_long = sources_that_fit(stage, session.system, vision, session.sources[stage.name])
+    losses = make_losses(session, index, sources)
     mixture = build_mixture(stage, sources, seed)
     batches = StageBatches(stage, session.system, mixture, vision, losses)
     trainer = StageTrainer(session.system.model, stage, seed, batches, losses, folder / CHECKPOINTS)

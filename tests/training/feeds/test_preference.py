@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 
 from geoprose.core.errors import ConfigError, DataError
+from geoprose.core.types import Message
+from geoprose.data.neutral import write_samples
+from geoprose.data.preferences import make_pair
 from geoprose.training.feeds.preference import MISMATCH
 from geoprose.training.forward import Forward
 from geoprose.training.preference.log_probs import policy_log_probs
+from geoprose.training.run import run_recipe
 from tests.fixtures.preference_batches import stage_batches, system_of
 from tests.fixtures.preferences import make_judged, make_pairs
-from tests.fixtures.training import make_samples
+from tests.fixtures.training import make_samples, stage, write_recipe
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from geoprose.core.types import Sample
 
 DPO = [{"type": "dpo"}]
 
@@ -105,3 +112,56 @@ def test_lengths_need_no_picture(tmp_path: Path) -> None:
     unit = batches.mixture.unit(0, 0)
     (tmp_path / unit.images[0]).unlink()
     assert batches.feed.length(unit) > 0
+
+
+LONG = "very long answer " * 300
+"""More tokens than the tiny demo's context of 4,096."""
+
+
+def _write_long(folder: Path, samples: list[Sample]) -> None:
+    """Make the second record's rejected answer and the third's preferred one too long, and write them."""
+    samples[1] = make_pair(samples[1], samples[1].messages[-1].text, LONG)
+    samples[2] = make_pair(samples[2], LONG, "no")
+    write_samples(samples, folder / "train.jsonl")
+
+
+@pytest.mark.parametrize("packing", ["none", "shared_prefix"])
+@pytest.mark.parametrize("loss", ["dpo", "kto"])
+def test_pairs_that_are_too_long_are_left_out_and_counted(tmp_path: Path, loss: str, packing: str) -> None:
+    _write_long(tmp_path, make_pairs(tmp_path, 2))
+    rows = stage(losses=[{"type": loss}], too_long="skip", packing=packing, steps=1)
+    result = run_recipe(write_recipe(tmp_path, [rows]), out_dir=tmp_path / "run", data_dir=tmp_path)
+    trained = result.record["stages"]["align"]
+    assert trained["too_long"] == {"limit": 4096, "skipped": 2, "truncated": 0}
+    assert trained["units"] == (2 if packing == "shared_prefix" else len(make_pairs(tmp_path, 2)) - 2)
+
+
+def test_pairs_that_are_too_long_are_named_by_default(tmp_path: Path) -> None:
+    _write_long(tmp_path, make_pairs(tmp_path, 2))
+    recipe = write_recipe(tmp_path, [stage(losses=DPO, steps=1)])
+    with pytest.raises(DataError, match=r"2 samples are longer than the 4096 tokens.*0-1 \(\d+ tokens\), 0-2"):
+        run_recipe(recipe, out_dir=tmp_path / "run", data_dir=tmp_path)
+
+
+def test_answers_that_were_judged_whole_are_not_cut(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, [stage(losses=DPO, too_long="truncate")])
+    with pytest.raises(ConfigError, match="too_long: skip"):
+        run_recipe(recipe, out_dir=tmp_path / "run", data_dir=tmp_path)
+
+
+def test_a_feed_that_was_given_too_much_says_which_record(tmp_path: Path) -> None:
+    samples = make_pairs(tmp_path, 1)
+    batches = stage_batches(tmp_path, [make_pair(samples[0], "yes", LONG)], DPO, steps=1, batch_size=1)
+    with pytest.raises(DataError, match=r"Sample 0-0 has an answer of \d+ tokens.*at most 4096"):
+        batches[0]
+
+
+def test_another_prompts_answer_is_cut_where_the_context_ends(tmp_path: Path) -> None:
+    """Each record fits, the prompt of one with the answer of the other does not."""
+    first, second = make_judged(tmp_path, 2)[0], make_judged(tmp_path, 2)[-1]
+    asked = replace(first, messages=(Message("user", "<image>\n" + "why " * 600), first.messages[-1]))
+    told = replace(second, messages=(second.messages[0], Message("assistant", "so " * 1000)))
+    batch = stage_batches(tmp_path, [asked, told], [{"type": "kto"}], steps=1)[0]
+    assert batch["input_ids"].shape[1] < 4096
+    assert batch[MISMATCH]["input_ids"].shape[1] == 4096
+    assert all((batch[MISMATCH]["answer_of"] == number).any() for number in (0, 1))

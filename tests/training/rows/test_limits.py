@@ -86,7 +86,7 @@ def test_a_source_that_is_too_long_whole_is_an_empty_mixture(system: Any, tmp_pa
 def test_cut_rows_are_as_long_as_the_limit(system: Any, tmp_path: Path) -> None:
     spec = _stage(too_long="truncate", batch_size=1)
     losses = [LmLoss(LmLossSpec(), LossContext(system))]
-    sources, _ = sources_that_fit(spec, system, VISION, [_source(tmp_path, "x" * 500)], losses)
+    sources, _ = sources_that_fit(spec, system, VISION, [_source(tmp_path, "x" * 500)])
     batch = StageBatches(spec, system, build_mixture(spec, sources, 0), VISION, losses)[0]
     assert batch["input_ids"].shape == (1, 300)
     assert int((batch["next_ids"] != -100).sum()) > 10

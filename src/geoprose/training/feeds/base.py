@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor
 
+    from geoprose.data.collator import Row
     from geoprose.data.mixture import Unit
     from geoprose.training.losses.base import StageLoss
     from geoprose.training.pictures.vision import Vision
+    from geoprose.training.rows.rows import RowEncoder
     from geoprose.training.specs.stage import StageSpec
 
 
@@ -37,6 +39,9 @@ class FeedContext:
 class Feed(ABC):
     """Units to tensors, a pure function of the units (which carry their seed)."""
 
+    has_limit: ClassVar[bool] = False
+    """Whether the language model's context limits its rows, so that a stage's ``too_long`` decides about samples."""
+
     def __init__(self, context: FeedContext) -> None:
         self.context = context
 
@@ -47,3 +52,8 @@ class Feed(ABC):
     @abstractmethod
     def length(self, unit: Unit) -> int:
         """Return the tokens of a unit, without decoding a picture."""
+
+    @staticmethod
+    def texts(encoder: RowEncoder, unit: Unit) -> list[Row]:
+        """Return the rows that a unit of one sample becomes, without pictures, where ``has_limit``."""
+        return encoder.texts(unit)

@@ -28,6 +28,8 @@ class ConversationFeed(Feed):
     With ``packing: packed`` a row holds as many conversations as fit; an encoder-decoder has a row for each answer.
     """
 
+    has_limit = True
+
     def __init__(self, context: FeedContext) -> None:
         super().__init__(context)
         stage, self.system, self.vision = context.stage, context.system, context.vision

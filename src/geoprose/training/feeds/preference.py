@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from geoprose.core.errors import ConfigError
+from geoprose.core.errors import ConfigError, DataError
 from geoprose.data.collator import Collator
 from geoprose.training.feeds.base import Feed, FeedContext
 from geoprose.training.pictures.vision import files_of, in_model_dtypes
@@ -23,6 +23,7 @@ from geoprose.training.preference.answers import (
     shared_row,
 )
 from geoprose.training.preference.loss import PreferenceLoss
+from geoprose.training.rows.limits import row_limit, unlimited
 from geoprose.training.rows.packing import RowOptions
 from geoprose.training.rows.rows import RowEncoder
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from geoprose.core.types import Sample
+    from geoprose.data.collator import Row
     from geoprose.data.mixture import Unit
 
 MISMATCH = "mismatch"
@@ -47,8 +49,13 @@ class PreferenceFeed(Feed):
     - ``answer_keys`` (A,): what stands for pictures, conversation and answer;
     - ``answer_is_good`` (A,): whether it is the preferred, or a good one;
     - ``pairs`` (P, 2): numbers of the preferred and the rejected answer of each pair;
-    - ``mismatch``: another batch of that kind, where a loss names partners (``partner_of``).
+    - ``mismatch``: another batch of that kind, where a loss names partners (``partner_of``); an answer there that the
+      language model's context has no room for is cut at its end.
+
+    Answers are never cut: a stage's ``too_long`` leaves out records of which an answer is too long with its prompt.
     """
+
+    has_limit = True
 
     def __init__(self, context: FeedContext) -> None:
         super().__init__(context)
@@ -57,6 +64,7 @@ class PreferenceFeed(Feed):
             raise ConfigError(f"Stage {stage.name}: losses on preferences take packing none or shared_prefix.")
         self.shares = stage.packing == "shared_prefix"
         self.encoder = RowEncoder(self.system, self.vision, RowOptions(self.shares))
+        self.limit = row_limit(self.system, stage)
         if self.encoder.reads_questions:
             raise ConfigError(
                 f"{self.system.spec.name} has a connector that reads the question; losses on preferences feed systems "
@@ -85,12 +93,30 @@ class PreferenceFeed(Feed):
         rows = [shared_row(answers)] if self.shares else padded_rows(answers)
         return sum(len(row.row.input_ids) for row in rows)
 
+    @staticmethod
+    def texts(encoder: RowEncoder, unit: Unit) -> list[Row]:
+        """Return a row an answer."""
+        with unlimited(encoder.processor.tokenizer):
+            answers = encode_answers(encoder.processor, unit.samples[0], (), encoder.image_tokens(unit))
+        return [padded.row for padded in padded_rows(answers)]
+
     def _encode(self, unit: Unit, sample: Sample) -> list[EncodedAnswer]:
-        return encode_answers(self.system.processor, sample, *self._images(unit))
+        with unlimited(self.system.processor.tokenizer):
+            answers = encode_answers(self.system.processor, sample, *self._images(unit))
+        longest = max(answer.num_tokens for answer in answers)
+        if longest > self.limit:
+            raise DataError(
+                f"Sample {sample.id} has an answer of {longest} tokens with its prompt and pictures; a row has at most "
+                f"{self.limit}. Set too_long: skip in the stage."
+            )
+        return answers
 
     def _mismatch(self, unit: Unit, sample: Sample) -> EncodedAnswer:
         assert self.partner_of is not None
-        return encode_answer(self.system.processor, sample, self.partner_of(sample), False, self._images(unit))
+        with unlimited(self.system.processor.tokenizer):
+            answer = encode_answer(self.system.processor, sample, self.partner_of(sample), False, self._images(unit))
+        # Why cut: prompt and answer are of two records, each of which fits; no judgement hangs on the end.
+        return answer.cut(self.limit)
 
     def _images(self, unit: Unit) -> tuple[list[str], list[Any]]:
         """Return what names the pictures of a unit, and their image tokens."""

@@ -62,6 +62,9 @@ class StageLoss(ABC):
     one_tile: ClassVar[bool] = False
     """Whether a picture must be one tile, whatever its size: what it compares with stands for a whole picture."""
 
+    judges_answers: ClassVar[bool] = False
+    """Whether its data says how good whole answers are, so that none may be cut."""
+
     parameters: dict[str, nn.Parameter]
     """What the loss itself learns; trained and checkpointed with the stage, then thrown away."""
 

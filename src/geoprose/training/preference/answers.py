@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from geoprose.core.errors import DataError
@@ -36,6 +36,15 @@ class EncodedAnswer:
     labels: list[int]
     key: int
     is_good: bool
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens that the language model reads: all but the last, which predicts nothing."""
+        return len(self.input_ids) - 1
+
+    def cut(self, limit: int) -> EncodedAnswer:
+        """Return it without what stands behind the first ``limit`` tokens that are read."""
+        return replace(self, input_ids=self.input_ids[: limit + 1], labels=self.labels[: limit + 1])
 
 
 @dataclass(frozen=True)

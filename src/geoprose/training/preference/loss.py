@@ -38,6 +38,7 @@ class PreferenceLoss(StageLoss):
 
     feed = "preference"
     kinds = ("composite",)
+    judges_answers = True
 
     partner_of: Callable[[Sample], str] | None = None
     """The answer to another prompt that is put to a sample's own, for losses that compare with such pairs."""

@@ -17,6 +17,7 @@ from geoprose.data.mixture import Mixture, Source, units_of
 from geoprose.data.neutral import read_samples
 from geoprose.training.feeds import FEEDS, feed_of
 from geoprose.training.feeds.base import Feed, FeedContext
+from geoprose.training.losses import LOSSES
 from geoprose.training.processes import distributed
 from geoprose.training.rows.limits import TooLong, fit_sources
 from geoprose.training.rows.packing import RowOptions, shared_question
@@ -158,13 +159,15 @@ class StageBatches(Dataset[dict[str, Tensor]]):
 
 
 def sources_that_fit(
-    stage: StageSpec, system: Any, vision: Vision, sources: Sequence[LoadedSource], losses: Sequence[StageLoss]
+    stage: StageSpec, system: Any, vision: Vision, sources: Sequence[LoadedSource]
 ) -> tuple[Sequence[LoadedSource], TooLong | None]:
-    """Apply the stage's ``too_long`` where conversations are read; return the sources that are left and what happened.
+    """Apply the stage's ``too_long`` where text is read; return the sources that are left and what happened.
 
     Raises:
         DataError: See ``fit_sources``.
     """
-    if feed_of(losses) is not FEEDS.get("conversation") or not any(loss.needs_text for loss in losses):
+    losses = [LOSSES.get(spec.type) for spec in stage.losses]
+    feed = FEEDS.get(losses[0].feed)
+    if not feed.has_limit or not any(loss.needs_text for loss in losses):
         return sources, None
-    return fit_sources(stage, RowEncoder(system, vision, RowOptions()), sources)
+    return fit_sources(stage, RowEncoder(system, vision, RowOptions()), sources, feed.texts)

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Any
 from geoprose.core.errors import DataError
 from geoprose.data.collator import IGNORED_LABEL, Row
 from geoprose.data.mixture import Unit
+from geoprose.data.preferences import REJECTED_KEY
 from geoprose.processing.prompt import render
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from geoprose.core.types import Sample
     from geoprose.training.rows.batches import LoadedSource
     from geoprose.training.rows.rows import RowEncoder
     from geoprose.training.specs.stage import StageSpec
+
+    Texts = Callable[[RowEncoder, Unit], list[Row]]
 
 logger = logging.getLogger(__name__)
 
@@ -66,10 +69,20 @@ def row_limit(system: Any, stage: StageSpec) -> int:
     return int(min(context, system.processor.tokenizer.model_max_length, packed))
 
 
+def _rows_of(encoder: RowEncoder, unit: Unit) -> list[Row]:
+    return encoder.texts(unit)
+
+
 def fit_sources(
-    stage: StageSpec, encoder: RowEncoder, sources: Sequence[LoadedSource]
+    stage: StageSpec, encoder: RowEncoder, sources: Sequence[LoadedSource], texts: Texts = _rows_of
 ) -> tuple[list[LoadedSource], TooLong]:
     """Apply the stage's ``too_long`` to every sample; most need not be tokenised for it.
+
+    Args:
+        stage: The policy.
+        encoder: Makes rows and counts the tokens of pictures.
+        sources: What is read.
+        texts: The rows of a sample, each of which must fit.
 
     Raises:
         DataError: With ``too_long: error``, naming the longest samples; or when a source has no sample left.
@@ -77,7 +90,8 @@ def fit_sources(
     found = TooLong(row_limit(encoder.system, stage))
     kept = []
     for source in sources:
-        samples = tuple(sample for sample in source.samples if _fits(sample, source, stage, encoder, found))
+        units = ((sample, Unit(sample.images, (sample,), str(source.root))) for sample in source.samples)
+        samples = tuple(sample for sample, unit in units if _fits(unit, stage, encoder, texts, found))
         if not samples:
             raise DataError(
                 f"Every sample of {source.spec.path} is longer than {found.limit} tokens, so nothing is left to train "
@@ -92,12 +106,12 @@ def fit_sources(
     return kept, found
 
 
-def _fits(sample: Sample, source: LoadedSource, stage: StageSpec, encoder: RowEncoder, found: TooLong) -> bool:
-    unit = Unit(sample.images, (sample,), str(source.root))
+def _fits(unit: Unit, stage: StageSpec, encoder: RowEncoder, texts: Texts, found: TooLong) -> bool:
+    (sample,) = unit.samples
     bound = sum(sum(counts) for counts in encoder.image_tokens(unit)) + _text_bound(sample, encoder.processor)
     if bound <= found.limit:
         return True
-    rows = encoder.texts(unit)
+    rows = texts(encoder, unit)
     num_tokens = max(max(len(row.input_ids), len(row.decoder_ids)) for row in rows)
     if num_tokens <= found.limit:
         return True
@@ -110,8 +124,8 @@ def _fits(sample: Sample, source: LoadedSource, stage: StageSpec, encoder: RowEn
 
 
 def _text_bound(sample: Sample, processor: Any) -> int:
-    """Return more tokens than the text can have: no tokenizer makes more than one of a byte."""
-    text = render(sample.messages, processor.prompt_format).text
+    """Return more tokens than the text of either answer can have: no tokenizer makes more than one of a byte."""
+    text = render(sample.messages, processor.prompt_format).text + str(sample.meta.get(REJECTED_KEY, ""))
     controls = sum(len(getattr(processor.prompt_format, name)) for name in ("image_start", "image_end", "image_row"))
     extra = sum(int(branch["num_tokens"]) for branch in processor.branches.values()) * len(sample.messages)
     return len(text.encode()) + _SPARE_TOKENS + controls * max(1, len(sample.images)) + extra
@@ -146,5 +160,6 @@ def _message(found: TooLong) -> str:
     named = ", ".join(f"{name} ({tokens} tokens)" for name, tokens in longest)
     return (
         f"{len(found.skipped)} samples are longer than the {found.limit} tokens of a row with their pictures: {named}. "
-        "Set too_long: skip or truncate in the stage, raise max_row_tokens if it is the limit, or show fewer pictures."
+        "Set too_long: skip in the stage (or truncate, where no answers are compared), raise max_row_tokens if it is "
+        "the limit, or show fewer pictures."
     )

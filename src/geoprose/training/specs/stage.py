@@ -52,7 +52,8 @@ class StageSpec(Spec):
     row."""
     too_long: Literal["error", "skip", "truncate"] = "error"
     """What happens to a sample with more tokens than the language model's context, or than a packed row: refuse the run
-    and name it, leave it out, or cut its end (never inside a picture). What is left out or cut is counted."""
+    and name it, leave it out, or cut its end (never inside a picture; not with losses on preferences, whose pairs are
+    too long where either answer is). What is left out or cut is counted."""
     join_rows: bool = False
     """Lay the rows of a micro-batch behind each other in one sequence, masked from each other: no padding."""
     end_token_share: NonNegativeFloat = Field(default=1.0, le=1.0)
