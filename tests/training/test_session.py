@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -10,6 +11,8 @@ from safetensors.torch import load_file
 
 from geoprose.core.errors import ConfigError
 from geoprose.systems.save import save_system
+from geoprose.training import session as sessions
+from geoprose.training.pictures.features import feature_key
 from geoprose.training.recipes import load_recipe
 from geoprose.training.run import run_recipe
 from geoprose.training.session import starting_system
@@ -66,3 +69,28 @@ def test_losses_of_another_kind_are_refused_for_a_saved_system_too(tmp_path: Pat
     recipe = write_recipe(tmp_path, [stage(losses=[{"type": "clip"}])], system=str(folder), scale="full")
     with pytest.raises(ConfigError, match="kind dual_encoder; demo is of kind composite"):
         run_recipe(recipe, out_dir=tmp_path / "run", data_dir=tmp_path)
+
+
+def test_an_encoder_is_hashed_once_a_stage_and_the_teachers_once_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed = []
+
+    def key(system: Any, spec: Any) -> str:
+        hashed.append(id(system))
+        return feature_key(system, spec)
+
+    monkeypatch.setattr(sessions, "feature_key", key)
+    write_tiny_data(tmp_path, 2)
+    follow: dict[str, Any] = {"losses": ({"type": "kd_offline"},), "steps": 1}
+    stages = [
+        stage(**follow),
+        stage(name="see", trainable=["vision_encoder.*"], steps=1),
+        stage(name="again", **follow),
+    ]
+    stages = json.loads(json.dumps(stages))  # YAML without references
+    recipe = write_recipe(tmp_path, stages, teacher={"system": "demo", "scale": "tiny", "seed": 1})
+    run_recipe(recipe, out_dir=tmp_path / "run", data_dir=tmp_path)
+    assert sorted(hashed.count(system) for system in set(hashed)) == [1, 2]
+    # The teacher's, the student's, and the student's after the stage that trained its encoder.
+    assert len(list((tmp_path / "run" / "features").iterdir())) == 3

@@ -55,6 +55,7 @@ class Session:
         teacher: The recipe's teacher, frozen; None without one.
         stop: Set by a signal.
         scan: Digests of all images.
+        cache_names: Names of the feature caches, by system and stage.
     """
 
     recipe: RecipeSpec
@@ -64,6 +65,7 @@ class Session:
     teacher: Teacher | None = None
     stop: StopRequest = field(default_factory=StopRequest)
     scan: ImageScan = field(default_factory=lambda: ImageScan({}, {}))
+    cache_names: dict[tuple[int, int], str] = field(default_factory=dict)
 
     def stage_folder(self, index: int) -> Path:
         """Return the folder of a stage."""
@@ -101,7 +103,7 @@ class Session:
         reads_pixels = any(LOSSES.get(loss.type).needs_pixels for loss in self.recipe.stages[index].losses)
         if trains or reads_pixels or self.recipe.features.cache == "none":
             return Vision(self.scan, None)
-        return Vision(self.scan, self._features(self._visuals(index, self.system)))
+        return Vision(self.scan, self._features(index, self.system))
 
     def stage_teacher(self, index: int) -> Teacher | None:
         """Return the teacher as a stage's losses see it: with features of its own where its encoder is another one."""
@@ -110,12 +112,10 @@ class Session:
             return self.teacher
         if self.recipe.images == "blank":
             return self.teacher.seeing(Vision(self.scan, BlankFeatures(self.teacher.system)))
-        spec = self.recipe.features
         trains = pictures_train(self.system.model)
-        if not trains and feature_key(self.teacher.system, spec) == feature_key(self.system, spec):
+        if not trains and self._cache_name(index, self.teacher.system) == self._cache_name(index, self.system):
             return self.teacher
-        visuals = self._visuals(index, self.teacher.system)
-        return self.teacher.seeing(Vision(self.scan, self._features(visuals, self.teacher.system)))
+        return self.teacher.seeing(Vision(self.scan, self._features(index, self.teacher.system)))
 
     def visual_keys(self, index: int) -> list[str]:
         """Return the keys of a stage's pictures in the feature cache, each once, in order of appearance."""
@@ -129,8 +129,16 @@ class Session:
                 found.update((files.key(self.scan.digests), files) for files in files_of(system, sample, source.root))
         return found
 
-    def _features(self, visuals: dict[str, VisualFiles], system: Any = None) -> FeatureStore:
-        spec = self.recipe.features
+    def _cache_name(self, index: int, system: System) -> str:
+        """Return the name of a system's features; its encoder is hashed once a stage, between which it may change."""
+        # Why not once a run for both: a stage may train the encoder, round it or take it from elsewhere.
+        owner = (id(system), index if system is self.system else -1)
+        if owner not in self.cache_names:
+            self.cache_names[owner] = feature_key(system, self.recipe.features)
+        return self.cache_names[owner]
+
+    def _features(self, index: int, system: System) -> FeatureStore:
+        spec, visuals = self.recipe.features, self._visuals(index, system)
         root = (self.out_dir if spec.cache == "run" else cache_root()) / "features"
         total = len(visuals) if distributed.is_main() else 0
         with distributed.main_first(), display("encoding images", total, unit="image") as shown:
@@ -139,7 +147,7 @@ class Session:
                 shown.update(len(visuals) - total + done)
                 self.check_stop()
 
-            return build_features(system or self.system, visuals, spec, root, progress)
+            return build_features(system, visuals, spec, FeatureStore(root / self._cache_name(index, system)), progress)
 
 
 def open_session(recipe: RecipeSpec, data_dir: Path | None, out_dir: Path) -> Session:

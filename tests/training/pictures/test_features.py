@@ -42,7 +42,7 @@ def _silent(done: int, total: int) -> None:
 
 def test_features_are_what_the_encoder_says(system: Any, images: dict[str, VisualFiles], tmp_path: Path) -> None:
     before = {name: tensor.clone() for name, tensor in system.model.state_dict().items()}
-    store = build_features(system, images, SPEC, tmp_path / "cache", _silent)
+    store = build_features(system, images, SPEC, FeatureStore(tmp_path / "cache"), _silent)
     with torch.inference_mode():
         for digest, visual in images.items():
             expected = system.model.model.encode_images(preprocess(system, [visual])["pixel_values"])
@@ -53,7 +53,7 @@ def test_features_are_what_the_encoder_says(system: Any, images: dict[str, Visua
 def test_bf16_encoding_gives_the_weights_back(system: Any, images: dict[str, VisualFiles], tmp_path: Path) -> None:
     before = {name: tensor.clone() for name, tensor in system.model.state_dict().items()}
     spec = FeatureSpec(dtype="bf16", encoder_precision="bf16")
-    store = build_features(system, images, spec, tmp_path, _silent)
+    store = build_features(system, images, spec, FeatureStore(tmp_path), _silent)
     assert store.get(next(iter(images))).dtype == torch.bfloat16
     assert all(torch.equal(before[name], tensor) for name, tensor in system.model.state_dict().items())
 
@@ -61,16 +61,18 @@ def test_bf16_encoding_gives_the_weights_back(system: Any, images: dict[str, Vis
 def test_the_encoder_is_asked_once(system: Any, images: dict[str, VisualFiles], tmp_path: Path) -> None:
     asked: list[tuple[int, int]] = []
     for _ in range(2):
-        store = build_features(system, images, SPEC, tmp_path / "cache", lambda d, t: asked.append((d, t)))
+        store = build_features(
+            system, images, SPEC, FeatureStore(tmp_path / "cache"), lambda d, t: asked.append((d, t))
+        )
     assert asked == [(2, 3), (3, 3)]
     assert len(store) == 3
 
 
 def test_a_shard_without_its_index_does_not_count(system: Any, images: dict[str, VisualFiles], tmp_path: Path) -> None:
-    store = build_features(system, images, SPEC, tmp_path / "cache", _silent)
+    store = build_features(system, images, SPEC, FeatureStore(tmp_path / "cache"), _silent)
     next(iter(sorted(store.folder.glob("*.json")))).unlink()
     assert 0 < len(FeatureStore(store.folder)) < 3
-    assert len(build_features(system, images, SPEC, tmp_path / "cache", _silent)) == 3
+    assert len(build_features(system, images, SPEC, FeatureStore(tmp_path / "cache"), _silent)) == 3
     next(iter(store.folder.glob("*.json"))).write_text("{")
     with pytest.raises(DataError, match="damaged"):
         FeatureStore(store.folder)
@@ -82,8 +84,8 @@ def test_a_stop_between_batches_keeps_whole_shards(system: Any, images: dict[str
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        build_features(system, images, SPEC, tmp_path / "cache", stop)
-    assert len(FeatureStore(tmp_path / "cache" / feature_key(system, SPEC))) == 2
+        build_features(system, images, SPEC, FeatureStore(tmp_path / "cache"), stop)
+    assert len(FeatureStore(tmp_path / "cache")) == 2
 
 
 def test_the_key_depends_on_all_that_matters(system: Any) -> None:

@@ -10,7 +10,7 @@ import torch
 from geoprose.core.errors import DataError
 from geoprose.data.neutral import read_samples
 from geoprose.systems.build import build_system
-from geoprose.training.pictures.features import BlankFeatures, build_features
+from geoprose.training.pictures.features import BlankFeatures, FeatureStore, build_features
 from geoprose.training.pictures.images import ImageScan, scan_images
 from geoprose.training.pictures.vision import Vision, files_of, in_model_dtypes
 from geoprose.training.pictures.visuals import VisualFiles
@@ -41,7 +41,7 @@ def test_cached_equals_pixels(name: str, tmp_path: Path) -> None:
     samples = read_samples(folder / "train.jsonl")
     scan = scan_images([folder / image for sample in samples for image in sample.images], 0.0)
     visuals = {f.key(scan.digests): f for sample in samples for f in files_of(system, sample, folder)}
-    store = build_features(system, visuals, SPEC, tmp_path / "cache", lambda done, total: None)
+    store = build_features(system, visuals, SPEC, FeatureStore(tmp_path / "cache"), lambda done, total: None)
     assert len(store) == 3
     for sample in samples:
         files = files_of(system, sample, folder)
@@ -61,7 +61,11 @@ def test_pictures_of_one_sample_are_cut_otherwise(tmp_path: Path) -> None:
     scan = scan_images([tmp_path / "a.png"], 0.0)
     alone, beside = VisualFiles((tmp_path / "a.png",)), VisualFiles((tmp_path / "a.png",), num_pictures=2)
     store = build_features(
-        system, {f.key(scan.digests): f for f in (alone, beside)}, SPEC, tmp_path / "cache", lambda d, t: None
+        system,
+        {f.key(scan.digests): f for f in (alone, beside)},
+        SPEC,
+        FeatureStore(tmp_path / "cache"),
+        lambda d, t: None,
     )
     rows = [len(store.get(f.key(scan.digests))) for f in (alone, beside)]
     assert rows[0] > rows[1] == 1
@@ -85,7 +89,7 @@ def test_a_stale_cache_is_noticed(tmp_path: Path) -> None:
     scan = scan_images([path], 0.0)
     files = VisualFiles((path,))
     key = files.key(scan.digests)
-    store = build_features(system, {key: files}, SPEC, tmp_path / "cache", lambda done, total: None)
+    store = build_features(system, {key: files}, SPEC, FeatureStore(tmp_path / "cache"), lambda done, total: None)
     with pytest.raises(DataError, match="holds 1 rows of features of a picture that becomes 2"):
         store.rows(key, 2)
 

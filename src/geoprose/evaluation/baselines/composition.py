@@ -21,7 +21,7 @@ from geoprose.data.world.tiles import GRID
 from geoprose.evaluation.baselines.symbolic import Thresholds, answer_all, true_cells
 from geoprose.evaluation.predictions import references_of
 from geoprose.inference.features import open_picture
-from geoprose.training.pictures.features import build_features
+from geoprose.training.pictures.features import FeatureStore, build_features, feature_key
 from geoprose.training.pictures.visuals import VisualFiles
 from geoprose.training.specs.data import FeatureSpec
 
@@ -103,11 +103,12 @@ def colour_baseline() -> SymbolicBaseline:
 
 def probe_baseline(system: System) -> SymbolicBaseline:
     """The frozen encoder's features averaged per cell; a ridge regression reads them."""
+    found = FeatureStore(cache_root() / "features" / feature_key(system, PROBE_FEATURES))
 
     def featurise(paths: Sequence[Path]) -> Array:
         digests = [sha256_file(path) for path in paths]
         visuals = {digest: VisualFiles((path,)) for digest, path in zip(digests, paths, strict=True)}
-        store = build_features(system, visuals, PROBE_FEATURES, cache_root() / "features", lambda done, total: None)
+        store = build_features(system, visuals, PROBE_FEATURES, found, lambda done, total: None)
         return np.stack([_encoder_cells(store.get(digest)[0].float()) for digest in digests])
 
     return SymbolicBaseline("probe", featurise, fit_ridge)

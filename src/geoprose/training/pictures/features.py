@@ -156,7 +156,7 @@ class FeatureStore:
 
 
 def feature_key(system: Any, spec: FeatureSpec) -> str:
-    """Return the hash of all that a feature depends on except the image."""
+    """Return the hash of all that a feature depends on except the image; it reads all weights of the encoder."""
     digest = hashlib.sha256()
     encoder = picture_encoder(system.model)
     for name, tensor in sorted(encoder.state_dict().items()):
@@ -177,7 +177,7 @@ def feature_key(system: Any, spec: FeatureSpec) -> str:
 
 
 def build_features(
-    system: Any, visuals: Mapping[str, VisualFiles], spec: FeatureSpec, root: Path, progress: Progress
+    system: Any, visuals: Mapping[str, VisualFiles], spec: FeatureSpec, store: FeatureStore, progress: Progress
 ) -> FeatureStore:
     """Encode the pictures and videos that the cache lacks.
 
@@ -185,10 +185,9 @@ def build_features(
         system: Its frozen encoder and image processor are used.
         visuals: By key.
         spec: Precision, batch size, shard size.
-        root: Folder of all caches.
+        store: What there is already, in a folder that ``feature_key`` names; it is added to and returned.
         progress: Called with (done, total) after every batch; what it raises stops the work between two batches.
     """
-    store = FeatureStore(root / feature_key(system, spec))
     missing = [key for key in visuals if key not in store]
     total = len(missing)
     done = 0
