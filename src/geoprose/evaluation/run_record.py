@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geoprose.evaluation import provenance
+from geoprose.core import provenance
+from geoprose.evaluation.data_hashes import data_hashes
 
 if TYPE_CHECKING:
     from geoprose.evaluation.predict import Exam
@@ -106,13 +107,11 @@ def run_record(loaded: LoadedSystem, exam: Exam, options: EvaluateOptions) -> di
         "batch_size": options.batch_size,
         "limit": options.limit,
         "seeds": {"shuffle": 0, "bootstrap": 0, "baselines": 0, "shots": exam.task.prompt.shot_seed},
-        "data_sha256": provenance.data_hashes(
-            exam.data_dir, (f"{exam.task.split}.jsonl", f"{exam.task.train_split}.jsonl")
-        ),
-        "versions": provenance.versions(),
+        "data_sha256": data_hashes(exam.data_dir, (f"{exam.task.split}.jsonl", f"{exam.task.train_split}.jsonl")),
+        "versions": provenance.package_versions(),
         "git_commit": provenance.git_commit(),
         "hardware": provenance.hardware(),
-        "peak_memory_mib": round(provenance.peak_memory_mib(), 1),
+        "peak_memory_mib": round(provenance.peak_memory_bytes() / (1 << 20), 1),
     }
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from geoprose.core.provenance import peak_memory_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +40,4 @@ class Phases:
     @staticmethod
     def peak_memory_gib() -> float:
         """Return the largest resident memory so far of this process or of any child, GiB."""
-        unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux kibibytes
-        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-        return round(max(own, children) * unit / 2**30, 3)
+        return round(peak_memory_bytes(with_children=True) / 2**30, 3)

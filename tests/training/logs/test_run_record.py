@@ -12,8 +12,6 @@ from tests.fixtures.training import write_recipe
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
-
 
 def test_time_and_resumes_add_up(tmp_path: Path) -> None:
     recipe = load_recipe(write_recipe(tmp_path))
@@ -27,15 +25,3 @@ def test_time_and_resumes_add_up(tmp_path: Path) -> None:
     assert second["wall_seconds"] >= 100
     assert second["peak_memory_bytes"] == 1e15
     assert second["recipe_hash"] == recipe.content_hash()
-
-
-def test_no_git_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    assert run_record.git_commit() is None
-
-
-def test_absent_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_record, "_PACKAGES", ("torch", "no-such-package"))
-    versions = run_record.package_versions()
-    assert versions["no-such-package"] == "absent"
-    assert versions["torch"][0].isdigit()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from geoprose.core import provenance
 from geoprose.core.files import write_json
 from geoprose.core.spec import apply_overrides, validate
-from geoprose.evaluation import provenance
 from geoprose.evaluation.diagnostics.registry import DIAGNOSTICS
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _result(name: str, diagnostic: Diagnostic, request: Request, finding: Findin
         "options": diagnostic.model_dump(mode="json"),
         "seeds": {"diagnostic": diagnostic.seed},
         "limit": request.limit,
-        "versions": provenance.versions(),
+        "versions": provenance.package_versions(),
         "git_commit": provenance.git_commit(),
         **finding.facts,
     }

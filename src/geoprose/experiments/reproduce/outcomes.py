@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from geoprose.core import provenance
 from geoprose.core.errors import TaskError
 from geoprose.core.files import write_json
-from geoprose.evaluation import provenance
 from geoprose.experiments.phases import Phases
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def write_outcomes(
         "costs": costs,
         "seconds": seconds,
         "peak_memory_gib": Phases.peak_memory_gib(),
-        "versions": provenance.versions(),
+        "versions": provenance.package_versions(),
         "hardware": provenance.hardware(),
         "git_commit": provenance.git_commit(),
     }
