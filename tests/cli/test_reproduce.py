@@ -45,3 +45,20 @@ def test_an_unknown_name_is_an_error_of_ours(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["reproduce", "tyo", "--out", str(tmp_path / "run")])
     assert isinstance(done.exception, ConfigError)
     assert "toy" in str(done.exception)
+
+
+def test_a_setting_that_is_a_path_is_known_again_however_it_is_spelt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "work" / "inside").mkdir(parents=True)
+    words = ["reproduce", "toy", "--out", str(tmp_path / "run"), "--seeds", "1", "--arm", "a", "--set"]
+    spelt = {"work": ("scores", "./scores", f"{tmp_path}/work/scores"), "work/inside": ("../scores",)}
+    for folder, places in spelt.items():
+        monkeypatch.chdir(tmp_path / folder)
+        for place in places:
+            done = CliRunner().invoke(app, [*words, f"scores={place}"])
+            assert done.exit_code == 0, done.output
+    assert Toy.trained == ["a, seed 0"]
+    refused = CliRunner().invoke(app, [*words, "scores=scores"])
+    assert isinstance(refused.exception, ConfigError)
+    assert "scores was '" in str(refused.exception)

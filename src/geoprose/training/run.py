@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geoprose.core.errors import ConfigError, GeoproseError
+from geoprose.core.spec_paths import as_recorded_now, canonical_paths
 from geoprose.training.access import body_of
 from geoprose.training.checkpoints import checkpoint as checkpoints
 from geoprose.training.checkpoints.lock import run_lock
@@ -21,16 +22,16 @@ from geoprose.training.precision import resolve_precision, set_dtype
 from geoprose.training.preference.reward_head import copy_reward_head
 from geoprose.training.processes import distributed
 from geoprose.training.processes.failures import explained
+from geoprose.training.processes.launch import apart_from_accelerate, resolve_launch
 from geoprose.training.processes.signals import listen
 from geoprose.training.recipes import load_recipe
 from geoprose.training.rows.batches import build_mixture, data_hashes
 from geoprose.training.session import Session, enter_stage, leave_stage, open_session
+from geoprose.training.specs.recipe import RecipeSpec
 from geoprose.training.stage import run_stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from geoprose.training.specs.recipe import RecipeSpec
 
 logger = logging.getLogger(__name__)
 
@@ -75,9 +76,9 @@ def run_recipe(
         TrainingError: If the folder is in use, the loss diverges, or a signal stops the run (``Interrupted``,
             ``Terminated``).
     """
-    spec = resolve_precision(load_recipe(recipe, overrides))
+    spec = resolve_launch(resolve_precision(canonical_paths(load_recipe(recipe, overrides))))
     out_dir = out_dir or Path("runs") / spec.name
-    with distributed.process_group():
+    with apart_from_accelerate(), distributed.process_group():
         return _run(spec, out_dir, _earlier_record(out_dir, spec, resume), data_dir)
 
 
@@ -103,7 +104,7 @@ def _run(spec: RecipeSpec, out_dir: Path, earlier: dict[str, Any] | None, data_d
 
 def plan_recipe(recipe: Path | str, overrides: Iterable[str] = (), data_dir: Path | None = None) -> dict[str, Any]:
     """Return what ``run_recipe`` would do, after all its checks; trains nothing and writes nothing."""
-    spec = resolve_precision(load_recipe(recipe, overrides))
+    spec = resolve_precision(canonical_paths(load_recipe(recipe, overrides)))
     session = open_session(spec, data_dir, Path("runs") / spec.name)
     stages = []
     for index, stage in enumerate(spec.stages):
@@ -193,7 +194,7 @@ def _earlier_record(out_dir: Path, spec: RecipeSpec, resume: bool) -> dict[str, 
         raise ConfigError(f"{out_dir} already holds a run. Continue it with --resume, or choose another --out folder.")
     try:
         earlier: dict[str, Any] = json.loads(path.read_text())
-        before = _with_new_fields(earlier["recipe"])
+        before = as_recorded_now(RecipeSpec, earlier["recipe"])
     except (json.JSONDecodeError, KeyError) as error:
         raise GeoproseError(f"{path} is damaged ({error}). Start again with another --out folder.") from error
     changes = "\n  ".join(differences(before, spec.model_dump(mode="json")))
@@ -209,18 +210,6 @@ def _earlier_record(out_dir: Path, spec: RecipeSpec, resume: bool) -> dict[str, 
             "would hold other samples. Launch as many as before, or choose another --out folder."
         )
     return earlier
-
-
-def _with_new_fields(recipe: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of an earlier run's recipe; fields that came with a later release have their defaults."""
-    from pydantic import ValidationError
-
-    from geoprose.training.specs.recipe import RecipeSpec
-
-    try:
-        return RecipeSpec.model_validate(recipe).model_dump(mode="json")
-    except ValidationError:  # a field that is no more; the list of differences names it
-        return recipe
 
 
 def _is_whole(folder: Path) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from geoprose.core.spec import Spec
+from geoprose.core.spec_paths import Place
 from geoprose.experiments.reproduce.base import Arm, MetricColumn, Reproduction, Trial
 from geoprose.experiments.reproduce.findings import Finding, contrasts, points
 from geoprose.experiments.reproduce.scores import Measured, Scores
@@ -24,6 +25,8 @@ class ToySettings(Spec):
 
     gain: float = 0.3
     """How much better the second arm is."""
+    scores: Place = ""
+    """Nothing is read there."""
 
 
 class Toy(Reproduction):

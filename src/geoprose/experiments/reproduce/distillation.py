@@ -10,6 +10,7 @@ from pydantic import Field, PositiveInt
 
 from geoprose.assets.resolve import resolve
 from geoprose.core.spec import Spec
+from geoprose.core.spec_paths import Place
 from geoprose.experiments.reproduce.base import Arm, MetricColumn, Reproduction, Trial
 from geoprose.experiments.reproduce.distillation_charts import distillation_charts
 from geoprose.experiments.reproduce.distillation_costs import costs_of, mean_seconds
@@ -51,7 +52,7 @@ NOTES = (
 class DistillationSettings(Spec):
     """What may be changed with ``--set``."""
 
-    teacher: str = ""
+    teacher: Place = ""
     """Folder of a trained teacher, such as ``runs/demo/train/system``; trained by recipe ``demo`` when empty."""
     steps: PositiveInt = 60
     """Steps of every student."""

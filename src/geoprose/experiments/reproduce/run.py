@@ -9,6 +9,7 @@ from geoprose.core.errors import ConfigError, GeoproseError
 from geoprose.core.files import write_json
 from geoprose.core.registry import unknown_name_message
 from geoprose.core.spec import apply_overrides, validate
+from geoprose.core.spec_paths import as_recorded_now, canonical_paths
 from geoprose.evaluation.locking import hold
 from geoprose.experiments.phases import Phases
 from geoprose.experiments.reproduce.base import Reproduction, Scale, Trial, Workplace
@@ -21,6 +22,8 @@ from geoprose.training.checkpoints.lock import run_lock
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
+
+    from geoprose.core.spec import Spec
 
 Phase = Literal["prepare", "train", "evaluate", "cost", "report"]
 PLAN_FILE, COSTS_FILE = "reproduction.json", "costs.json"
@@ -74,11 +77,12 @@ def run_reproduction(name: str, out_dir: Path, options: ReproduceOptions | None 
     if options.seeds < 1:
         raise ConfigError(f"--seeds is {options.seeds}; give at least 1.")
     kind = REPRODUCTIONS.get(name)
-    settings = validate(kind.settings_type, apply_overrides({}, options.overrides), f"--set of {name}")
+    values = apply_overrides({}, options.overrides)
+    settings = canonical_paths(validate(kind.settings_type, values, f"--set of {name}"))
     work = Workplace(out_dir, options.scale, tuple(range(options.seeds)), options.data_dir, options.say)
     reproduction = kind(work, settings)
     trials = _chosen(reproduction, options.arms)
-    _keep_plan(out_dir, {"name": name, "scale": options.scale, "settings": settings.model_dump(mode="json")})
+    _keep_plan(out_dir, {"name": name, "scale": options.scale}, settings)
     return _Runner(reproduction, options.only).run(trials)
 
 
@@ -163,18 +167,19 @@ def _chosen(reproduction: Reproduction, names: Collection[str]) -> list[Trial]:
     return [trial for trial in all_trials(reproduction) if not names or trial.arm.name in names]
 
 
-def _keep_plan(out_dir: Path, plan: dict[str, Any]) -> None:
+def _keep_plan(out_dir: Path, plan: dict[str, Any], settings: Spec) -> None:
     """Write down what is reproduced with which settings; refuse to go on with others."""
     path = out_dir / PLAN_FILE
-    known = read_json(path)
+    known, chosen = read_json(path), settings.model_dump(mode="json")
     if not known:
-        write_json(path, plan)
+        write_json(path, {**plan, "settings": chosen})
         return
-    before, now = {**known, **known.pop("settings", {})}, {**plan, **plan["settings"]}
+    before = {**as_recorded_now(type(settings), known.pop("settings", {})), **known}
+    now = {**chosen, **plan}
     changed = [
         f"{key} was {before.get(key)!r}, is {now.get(key)!r}"
         for key in dict.fromkeys([*before, *now])
-        if key != "settings" and before.get(key) != now.get(key)
+        if before.get(key) != now.get(key)
     ]
     if changed:
         raise ConfigError(f"{out_dir} holds a run that differs: {'; '.join(changed)}. Choose another --out folder.")

@@ -7,13 +7,14 @@ from typing import Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from geoprose.core.spec import Spec
+from geoprose.core.spec_paths import PlaceInside
 from geoprose.training.specs.schedule import StagePrecision
 
 
 class SourceSpec(Spec):
     """One file of samples and how much of it an epoch takes."""
 
-    path: str
+    path: PlaceInside
     """Records file, relative to the data directory (neutral JSONL)."""
     weight: PositiveFloat = 1.0
     """Fraction of the source that one epoch visits: 0.5 half of it, 2 everything twice."""

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
+from geoprose.core.spec_paths import Place  # noqa: TC001 - pydantic reads it
 from geoprose.training.specs.loss_base import BaseLossSpec
 
 Repeated = Literal["negative", "positive", "ignore"]
@@ -50,10 +51,10 @@ class QFormerLossSpec(PairLossSpec):
     with ``condition`` keeps its own words.
     """
 
-    bert: str = ""
+    bert: Place = ""
     """Folder of a BERT for masked words, with its tokenizer, that the Q-Former starts from, as published; empty: the
     Q-Former starts as the system has it, and its words at random."""
-    tokenizer: str = ""
+    tokenizer: Place = ""
     """Folder of another tokenizer for the captions; empty: that of ``bert``, else that of the system's instructions,
     else that of its language model."""
     max_tokens: PositiveInt = 32

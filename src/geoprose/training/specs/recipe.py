@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from geoprose.core.spec import Spec
+from geoprose.core.spec_paths import NameOrPlace, Place
 from geoprose.training.specs.data import FeatureSpec, ImagePolicySpec
 from geoprose.training.specs.schedule import Precision
 from geoprose.training.specs.stage import StageSpec
@@ -25,7 +26,7 @@ class RecipeSpec(Spec):
     """Test or run that proves it."""
     launch: str = ""
     """Command that runs it at its published size; says how each process takes its part of the published batch."""
-    system: str
+    system: NameOrPlace
     """System preset or directory that training starts from."""
     scale: Literal["full", "tiny"] = "full"
     teacher: TeacherSpec | None = None
@@ -40,7 +41,7 @@ class RecipeSpec(Spec):
     sharding: Literal["none", "full"] = "none"
     """With several processes: ``none`` keeps the whole model in each (DDP), ``full`` cuts parameters, gradients and
     optimiser state over them (FSDP2). The result is the same."""
-    data_dir: str = ""
+    data_dir: Place = ""
     """Folder that the sources' paths are relative to; ``--data`` overrides it."""
     save_dtype: Precision = "fp32"
     trackers: tuple[Literal["jsonl", "tensorboard", "trackio", "mlflow", "wandb"], ...] = ("jsonl", "tensorboard")

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from geoprose.core.spec import Spec
+from geoprose.core.spec_paths import Place
 
 
 class BaseRewardSpec(Spec):
@@ -65,7 +66,7 @@ class ModelRewardSpec(BaseRewardSpec):
     """What a reward model says; see the loss ``reward_pairs``."""
 
     type: Literal["reward_model"] = "reward_model"
-    system: str
+    system: Place
     """Directory of a system with a reward head beside it."""
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from geoprose.core.spec import Spec
+from geoprose.core.spec_paths import Place
 from geoprose.training.specs.data import SourceSpec
 from geoprose.training.specs.lora import LoraSpec
 from geoprose.training.specs.loss_language import LmLossSpec
@@ -23,7 +24,7 @@ class StageSpec(Spec):
     trainable: tuple[str, ...] = ()
     """Globs over parameter names below the backbone, e.g. ``connector.*``; each must match something. A leading ``!``
     takes away again what a glob matches."""
-    init_from: str = ""
+    init_from: Place = ""
     """Folder that the weights are taken from when the stage starts: a saved system, a finished run, or a finished stage
     of one (only what that stage trained). Every name and shape must fit."""
     lora: LoraSpec | None = None
