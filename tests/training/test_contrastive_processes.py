@@ -22,7 +22,7 @@ STAGES: dict[str, dict[str, Any]] = {
     "clip-vit-l-14": {"losses": [{"type": "clip", **SAME_TEXT, "chunk_pairs": 3}], "learning_rate": 1e-3},
     "siglip-so400m": {"losses": [{"type": "siglip"}], "learning_rate": 1e-4},
     "qformer.yaml": {
-        "losses": [{"type": "itc", "shared_size": 16}, {"type": "itg", "shared_size": 16}],
+        "losses": [{"type": name, "shared_size": 16} for name in ("itc", "itm", "itg")],
         "trainable": ["connector.*", "!connector.projection.*"],
         "learning_rate": 1e-4,
     },

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from geoprose.core.errors import ConfigError
 from geoprose.systems.build import build_system
 from geoprose.training.forward import Forward
+from geoprose.training.losses import qformer
 from geoprose.training.losses.base import LossContext
 from geoprose.training.losses.qformer import (
     ItcLoss,
@@ -156,7 +157,7 @@ def test_the_best_query_by_hand() -> None:
 def test_negatives_follow_the_softmax_of_similarity_and_never_the_right_one() -> None:
     similarity = torch.tensor([[3.0, 1.0, 0.0, -1.0]]).expand(20_000, -1)
     excluded = torch.tensor([[True, False, False, False]]).expand(20_000, -1)
-    drawn = draw_negatives(similarity, excluded, torch.Generator().manual_seed(0))
+    drawn = draw_negatives(similarity, excluded, torch.rand(20_000, generator=torch.Generator().manual_seed(0)))
     weights = similarity[0].softmax(-1) + 1e-4
     expected = weights[1:] / weights[1:].sum()
     counts = torch.bincount(drawn, minlength=4).float() / 20_000
@@ -178,6 +179,27 @@ def test_matching_judges_three_groups(stage: Stage) -> None:
     )  # fmt: skip
     assert math.isclose(float(stage.itm.loss_sum(stage.forward())), expected, rel_tol=1e-12)
     assert stage.itm.num_items(batch) == 12
+
+
+def test_contrast_learns_behind_matching_too(stage: Stage) -> None:
+    """Both read the same similarities, whichever loss of a recipe comes first."""
+    gradients = []
+    for losses in ((stage.itc, stage.itm), (stage.itm, stage.itc)):
+        forward = stage.forward()
+        sums = {loss.spec.type: loss.loss_sum(forward) for loss in losses}
+        gradients.append(torch.autograd.grad(sums["itc"], stage.itc.parameters["heads.vision_projection.weight"])[0])
+    assert torch.equal(*gradients)
+    assert float(gradients[0].abs().max()) > 0
+
+
+def test_a_pair_draws_the_same_whoever_holds_it(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows 2 and 3 of one process are rows 0 and 1 of the second of two; their random numbers are the same."""
+    whole = stage.itm._chances(stage.batch, 4, 4)
+    monkeypatch.setattr(qformer, "world_size", lambda: 2)
+    monkeypatch.setattr(qformer, "first_row", lambda num_rows: 2)
+    for number in (4, 5):  # the micro-batches of step 2
+        assert torch.equal(stage.itm._chances({**stage.batch, "number": torch.tensor(number)}, 2, 4), whole[:, 2:])
+    assert not torch.equal(stage.itm._chances({**stage.batch, "number": torch.tensor(6)}, 2, 4), whole[:, 2:])
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from geoprose.core.errors import DataError
 from geoprose.training.losses.base import Batch, StageLoss
-from geoprose.training.processes.distributed import first_row, gather_with_grad
+from geoprose.training.processes.distributed import first_row, gather_with_grad, largest_of_ranks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,6 +58,13 @@ def matches(batch: Batch, spec: PairLossSpec) -> Matches:
 def all_rows(values_N: Tensor) -> Tensor:
     """Return the whole numbers of all processes in order of rank (M,); their counts may differ."""
     return gather_with_grad(values_N)
+
+
+def gather_texts(ids_NT: Tensor, mask_NT: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Return tokens and mask of the texts of this process (N, T), and of all (M, T), padded to the longest of all."""
+    missing = largest_of_ranks(ids_NT.shape[1]) - ids_NT.shape[1]
+    ids, mask = (torch.nn.functional.pad(tensor, (0, missing)) for tensor in (ids_NT, mask_NT))
+    return (ids, mask), (all_rows(ids), all_rows(mask))
 
 
 def in_chunks(embed: Callable[..., Tensor], inputs: Sequence[Tensor | None], chunk: int | None) -> Tensor:

@@ -1,8 +1,12 @@
 """BLIP-2's first stage: image-text contrast, matching and generation, on one pass over the pictures.
 
-Simpler than the published code: matching draws its negatives from the batch of this process, not of all; differing in
-favour of exactness: contrast has gradients through what it gathers from other processes. There are no momentum queues,
-as in BLIP-2.
+As in the published code, contrast compares with the pairs of all processes, and matching draws its negatives from them,
+with the gradient of a wrong picture sent back to the process that shows it. Differing in favour of exactness: contrast
+has gradients through what it gathers from other processes too. There are no momentum queues, as in BLIP-2.
+
+Source:
+    salesforce/LAVIS ``lavis/models/blip2_models/blip2_qformer.py``: ``concat_all_gather`` of features and texts,
+    ``all_gather_with_grad`` of what the vision encoder says.
 """
 
 # N pairs of this process, M pairs of all, P patches, E encoder width, Q queries, T text tokens, C shared width
@@ -20,9 +24,9 @@ from geoprose.core.errors import ConfigError
 from geoprose.data.mixture import generator
 from geoprose.models.dual.losses import softmax_contrastive_sum
 from geoprose.training.access import picture_features
-from geoprose.training.losses.pairs import PairLoss, matches
+from geoprose.training.losses.pairs import PairLoss, gather_texts, matches
 from geoprose.training.losses.qformer_words import QFormerWords, qformer_words, sight_mask
-from geoprose.training.processes.distributed import first_row, gather_with_grad, rank
+from geoprose.training.processes.distributed import first_row, gather_with_grad, world_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,9 +48,14 @@ class Apart:
     pictures_NQC: Tensor
     texts_NC: Tensor
 
-    def similarity(self) -> Tensor:
-        """Return the best query of each picture for each text (N, N), in -1..1."""
-        return best_query(self.pictures_NQC, self.texts_NC)
+    def similarities(self) -> tuple[Tensor, Tensor]:
+        """Return the best query of each picture here for each text anywhere, and of each text here for each picture.
+
+        Both are (N, M), in -1..1; their gradients find their way to the process that they are about.
+        """
+        to_texts_NM = best_query(self.pictures_NQC, gather_with_grad(self.texts_NC))
+        to_pictures_MN = best_query(gather_with_grad(self.pictures_NQC), self.texts_NC)
+        return to_texts_NM, to_pictures_MN.T
 
 
 def best_query(pictures_NQC: Tensor, texts_MC: Tensor) -> Tensor:
@@ -58,19 +67,22 @@ def best_query(pictures_NQC: Tensor, texts_MC: Tensor) -> Tensor:
     return torch.einsum("nqc,mc->nqm", pictures_NQC, texts_MC).amax(1)
 
 
-def draw_negatives(similarity_NM: Tensor, is_excluded_NM: Tensor, random: torch.Generator) -> Tensor:
+def draw_negatives(similarity_NM: Tensor, is_excluded_NM: Tensor, chance_N: Tensor) -> Tensor:
     """Return one wrong candidate a row (N,), drawn by ``softmax(similarity) + 1e-4``: the more alike the likelier.
 
     Args:
         similarity_NM: Similarity over temperature.
         is_excluded_NM: True for candidates that are not wrong; each row must leave one.
-        random: Of the processor, whatever device the tensors are on.
+        chance_N: A random number a row, float32, at least 0 and below 1: where in the distribution the candidate lies.
 
     Source:
         ALBEF, arXiv:2107.07651, section 3.3; the floor is that of salesforce/LAVIS ``blip2_qformer.py``.
     """
     weights_NM = (similarity_NM.detach().float().softmax(-1) + _FLOOR).masked_fill(is_excluded_NM, 0.0)
-    return torch.multinomial(weights_NM.cpu(), 1, generator=random)[:, 0].to(similarity_NM.device)
+    # Why not torch.multinomial: a row must draw the same whichever other rows its process holds.
+    reached_NM = weights_NM.double().cumsum(-1)
+    place_N1 = chance_N.double()[:, None] * reached_NM[:, -1:]
+    return torch.searchsorted(reached_NM, place_N1, right=True)[:, 0]
 
 
 def generation_loss_sum(logits_KV: Tensor, labels_K: Tensor, smoothing: float = 0.0) -> Tensor:
@@ -123,6 +135,10 @@ class QFormerLoss(PairLoss):
 
         return forward.once("qformer_apart", read)
 
+    def similarities(self, forward: Forward) -> tuple[Tensor, Tensor]:
+        """Return ``Apart.similarities``; contrast and matching gather once."""
+        return forward.once("qformer_similarities", self.apart(forward).similarities)
+
 
 class ItcLoss(QFormerLoss):
     """Contrast: ``(CE(s / tau) + CE(s^T / tau)) / 2`` with the best query of a picture, smoothed labels, learnt tau."""
@@ -137,40 +153,41 @@ class ItcLoss(QFormerLoss):
 
     def loss_sum(self, forward: Forward) -> Tensor:
         """Return the sum over the pairs of this process, against the pairs of all."""
-        pair, found, temperature = (
-            self.apart(forward),
-            matches(forward.batch, self.spec),
-            self.parameters["temperature"],
-        )
-        to_texts_NM = best_query(pair.pictures_NQC, gather_with_grad(pair.texts_NC)) / temperature
-        to_pictures_NM = best_query(gather_with_grad(pair.pictures_NQC), pair.texts_NC).T / temperature
+        found, temperature = matches(forward.batch, self.spec), self.parameters["temperature"]
+        to_texts_NM, to_pictures_NM = (scores / temperature for scores in self.similarities(forward))
         masks, smoothing = (found.is_positive_NM, found.is_ignored_NM), self.spec.label_smoothing
         total = softmax_contrastive_sum(to_texts_NM, *masks, smoothing)
         return (total + softmax_contrastive_sum(to_pictures_NM, *masks, smoothing)) / 2
 
 
 class ItmLoss(QFormerLoss):
-    """Matching: right pairs, wrong pictures and wrong texts, judged by queries that see picture and text together."""
+    """Matching: right pairs, wrong pictures and wrong texts, judged by queries that see picture and text together.
+
+    The wrong partners come from the pairs of all processes. A pair draws the same ones however many processes share the
+    batch.
+    """
 
     def __init__(self, spec: Any, context: LossContext) -> None:
         super().__init__(spec, context)
         self.learn({f"heads.matching.{n}": p for n, p in self.words.heads.matching.named_parameters()})
 
     def num_items(self, batch: Batch) -> float:
-        """Return the judged pairs: each right one, and two wrong ones where the batch holds a wrong partner."""
-        excluded_NN = self._excluded(batch)
-        return float(len(excluded_NN) + 2 * (~excluded_NN).any(1).sum())
+        """Return the judged pairs: each right one, and two wrong ones where there is a wrong partner."""
+        excluded_NM = self._excluded(batch)
+        return float(len(excluded_NM) + 2 * (~excluded_NM).any(1).sum())
 
     def loss_sum(self, forward: Forward) -> Tensor:
         """Return the sum of the cross-entropy over the judged pairs."""
         features_NPE, batch = self.features(forward), forward.batch
-        ids_NT, mask_NT = batch["text_ids"], batch["text_mask"]
+        (ids_NT, mask_NT), (all_ids_MT, all_mask_MT) = gather_texts(batch["text_ids"], batch["text_mask"])
         rows, wrong_pictures, wrong_texts = self.negatives(forward)
+        # Contract: gathered even where no row has a wrong partner; the other processes wait for this one.
+        all_features_MPE = gather_with_grad(features_NPE)
         logits = self.words.heads.match(
             self.words.qformer,
-            torch.cat([features_NPE, features_NPE[wrong_pictures], features_NPE[rows]]),
-            torch.cat([ids_NT, ids_NT[rows], ids_NT[wrong_texts]]),
-            torch.cat([mask_NT, mask_NT[rows], mask_NT[wrong_texts]]),
+            torch.cat([features_NPE, all_features_MPE[wrong_pictures], features_NPE[rows]]),
+            torch.cat([ids_NT, ids_NT[rows], all_ids_MT[wrong_texts]]),
+            torch.cat([mask_NT, mask_NT[rows], all_mask_MT[wrong_texts]]),
         )
         is_right = torch.arange(len(logits), device=logits.device) < len(ids_NT)
         return F.cross_entropy(
@@ -178,27 +195,33 @@ class ItmLoss(QFormerLoss):
         )
 
     def negatives(self, forward: Forward) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the rows that have wrong partners, and a wrong picture and a wrong text for each of them."""
-        excluded_NN = self._excluded(forward.batch)
-        rows = (~excluded_NN).any(1).nonzero()[:, 0]
-        excluded = excluded_NN[rows]
+        """Return the rows that have wrong partners, and a wrong picture and text for each, counted over processes."""
+        batch = forward.batch
+        excluded_NM = self._excluded(batch)
+        rows = (~excluded_NM).any(1).nonzero()[:, 0]
         temperature = self.context.shared.get("itc_temperature")
-        with torch.no_grad():
-            if temperature is None:  # without contrast nothing says what is alike
-                scores_NN = torch.zeros_like(excluded_NN, dtype=torch.float32)
-            else:
-                scores_NN = self.apart(forward).similarity() / temperature
-            key = (self.context.seed, int(forward.batch["number"]), rank())
-            random = torch.Generator().manual_seed(int(generator(*key).integers(2**62)))
-            wrong_pictures = draw_negatives(scores_NN.T[rows], excluded, random) if len(rows) else rows
-            wrong_texts = draw_negatives(scores_NN[rows], excluded, random) if len(rows) else rows
+        to_texts_NM = to_pictures_NM = torch.zeros_like(excluded_NM, dtype=torch.float32)
+        if temperature is not None:  # without contrast nothing says what is alike
+            # Why with gradient: contrast reads the same scores, perhaps after this loss.
+            to_texts_NM, to_pictures_NM = (scores / temperature for scores in self.similarities(forward))
+        picture_N, text_N = self._chances(batch, *excluded_NM.shape)
+        wrong_pictures = draw_negatives(to_pictures_NM[rows], excluded_NM[rows], picture_N[rows])
+        wrong_texts = draw_negatives(to_texts_NM[rows], excluded_NM[rows], text_N[rows])
         return rows, wrong_pictures, wrong_texts
 
+    def _chances(self, batch: Batch, num_rows: int, num_all: int) -> Tensor:
+        """Return two random numbers a pair (2, N), a function of seed, step and the pair's place among all."""
+        # Contract: one micro-batch a step (``whole_batch``), of which each process takes one.
+        step = int(batch["number"]) // world_size()
+        random = torch.Generator().manual_seed(int(generator(self.context.seed, step).integers(2**62)))
+        first = first_row(num_rows)
+        own = torch.rand(2, num_all, generator=random)[:, first : first + num_rows]
+        return own.to(batch["text_key"].device)
+
     def _excluded(self, batch: Batch) -> Tensor:
-        """Return which partners in the batch of this process are not wrong (N, N)."""
-        found, first = matches(batch, self.spec), first_row(len(batch["text_key"]))
-        excluded_NM = found.is_positive_NM | found.is_ignored_NM
-        return excluded_NM[:, first : first + len(excluded_NM)]
+        """Return which partners are not wrong (N, M)."""
+        found = matches(batch, self.spec)
+        return found.is_positive_NM | found.is_ignored_NM
 
 
 class ItgLoss(QFormerLoss):
