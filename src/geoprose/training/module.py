@@ -61,7 +61,7 @@ class StageModule(nn.Module):
 
         zero: Tensor | float = 0.0
         for parameter in self.parameters():
-            if parameter.requires_grad and not isinstance(parameter, DTensor):
+            if parameter.requires_grad and not isinstance(parameter, DTensor) and parameter.numel():
                 zero = zero + parameter.float().sum() * 0.0
         return zero
 

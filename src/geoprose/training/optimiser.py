@@ -15,6 +15,7 @@ from geoprose.core.registry import unknown_name_message
 from geoprose.training.freeze import short_name
 from geoprose.training.module import LOSS_PREFIX
 from geoprose.training.processes.sharding import like
+from geoprose.training.processes.zero3 import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -111,12 +112,15 @@ def build_scheduler(optimiser: Any, stage: StageSpec) -> torch.optim.lr_schedule
 
 def optimiser_tensors(optimiser: Any) -> dict[str, Tensor]:
     """Return the optimiser's state by parameter name: ``exp_avg::model.connector.x`` and so on."""
-    tensors: dict[str, Tensor] = {}
-    for group in optimiser.param_groups:
-        for name, parameter in zip(group["names"], group["params"], strict=True):
-            for key, value in optimiser.state.get(parameter, {}).items():
-                tensors[f"{key}{_SEPARATOR}{name}"] = torch.as_tensor(value)
-    return tensors
+    if isinstance(optimiser, Steps):
+        states = optimiser.moments()
+    else:
+        states = {name: optimiser.state.get(parameter, {}) for name, parameter in _parameters(optimiser).items()}
+    return {
+        f"{kind}{_SEPARATOR}{name}": torch.as_tensor(value)
+        for name, state in states.items()
+        for kind, value in state.items()
+    }
 
 
 def restore_optimiser(optimiser: Any, tensors: Mapping[str, Tensor], scheduler: Any, next_step: int) -> None:
@@ -125,18 +129,30 @@ def restore_optimiser(optimiser: Any, tensors: Mapping[str, Tensor], scheduler: 
     Raises:
         TrainingError: If the state belongs to other parameters.
     """
-    parameters = {n: p for g in optimiser.param_groups for n, p in zip(g["names"], g["params"], strict=True)}
-    names = {key.partition(_SEPARATOR)[2] for key in tensors}
-    if names - set(parameters):
-        raise TrainingError(
-            f"The checkpoint holds optimiser state of parameters that do not train: {sorted(names)[:3]}."
-        )
+    states: dict[str, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         kind, _, name = key.partition(_SEPARATOR)
-        parameter = parameters[name]
-        optimiser.state[parameter][kind] = tensor if kind == "step" else like(tensor, parameter)
+        states.setdefault(name, {})[kind] = tensor
+    strange = set(states) - {name for group in optimiser.param_groups for name in group["names"]}
+    if strange:
+        raise TrainingError(
+            f"The checkpoint holds optimiser state of parameters that do not train: {sorted(strange)[:3]}."
+        )
+    if isinstance(optimiser, Steps):
+        optimiser.restore(states)
+    else:
+        parameters = _parameters(optimiser)
+        for name, state in states.items():
+            for kind, tensor in state.items():
+                value = tensor if kind == "step" else like(tensor, parameters[name])
+                optimiser.state[parameters[name]][kind] = value
     scheduler.last_epoch = next_step
     scheduler._step_count = next_step + 1
     for group, base_rate, factor in zip(optimiser.param_groups, scheduler.base_lrs, scheduler.lr_lambdas, strict=True):
         group["lr"] = base_rate * factor(next_step)
     scheduler._last_lr = [group["lr"] for group in optimiser.param_groups]
+
+
+def _parameters(optimiser: Any) -> dict[str, nn.Parameter]:
+    """Return what an optimiser steps, by name."""
+    return {n: p for group in optimiser.param_groups for n, p in zip(group["names"], group["params"], strict=True)}

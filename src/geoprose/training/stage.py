@@ -101,7 +101,7 @@ def _train(session: Session, index: int, vision: Vision, report: FreezeReport) -
     batches = StageBatches(stage, session.system, mixture, vision, losses)
     trainer = StageTrainer(session.system.model, stage, seed, batches, losses, folder / CHECKPOINTS)
     trainer.keep_checkpoints = session.recipe.keep_checkpoints
-    trainer.sharded = session.recipe.sharding == "full"
+    trainer.sharding = session.recipe.sharding
     if distributed.is_main():
         checkpoints.sweep_orphans(folder / CHECKPOINTS)
     newest = checkpoints.latest_checkpoint(folder / CHECKPOINTS)

@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +15,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
-from geoprose.core.errors import ConfigError, TrainingError
+from geoprose.core.errors import TrainingError
 from geoprose.training.checkpoints import checkpoint as checkpoints
 from geoprose.training.checkpoints.random_state import load_random_state
 from geoprose.training.checkpoints.stage_checkpoint import read_optimiser, read_weights, write_checkpoint
 from geoprose.training.checkpoints.state import Meter, StepReport
 from geoprose.training.module import StageModule
 from geoprose.training.optimiser import build_optimiser, build_scheduler, restore_optimiser
-from geoprose.training.processes import distributed, sharding
+from geoprose.training.processes import distributed, sharding, zero3
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -58,7 +59,7 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
         self.meter = Meter()
         self.last_loss: float | None = None
         self.keep_checkpoints = 2
-        self.sharded = False
+        self.sharding = "none"
         self.on_report: Callable[[StepReport], None] = lambda report: None
         self.on_step: Callable[[int], None] = lambda step: None
         self.should_stop: Callable[[], bool] = lambda: False
@@ -71,11 +72,6 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
         self.module = StageModule(model, losses)
         own = distributed.RankShare(batches, stage.steps * stage.accumulation)
         super().__init__(model=self.module, args=_arguments(stage, seed, folder), train_dataset=own)
-        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
-            raise ConfigError(
-                "The launcher asks accelerate for FSDP or DeepSpeed; this engine cuts the model over the processes "
-                "itself, as ZeRO stage 3 does. Launch plain processes (fsdp2.yaml) and set sharding: full."
-            )
         self.remove_callback(PrinterCallback)
         # Contract: compute_loss divides by the items of the whole optimiser step, so nothing divides again.
         self.loss_is_scaled_for_ga = True
@@ -88,10 +84,15 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
     def create_optimizer(self, model: Any = None) -> Any:
         """Cut the parameters over the processes where the recipe says so, and build AdamW with the stage's rates."""
         if self.optimizer is None:
-            if self.sharded and distributed.world_size() > 1:
+            if self.sharding == "full" and distributed.world_size() > 1:
                 self.model = self.model_wrapped = sharding.shard(self.module)
                 self.is_distributed_loading_by_transformers = True  # the module reduces its own gradients
-            self.optimizer = build_optimiser(self.model.trained(), self.stage)
+            if self.sharding == "zero3" and distributed.world_size() > 1:
+                build = partial(build_optimiser, stage=self.stage)
+                cut: Any = zero3.cut(self.module, build, self.args.max_grad_norm)
+                self.model, self.model_wrapped, self.optimizer = cut
+            else:
+                self.optimizer = build_optimiser(self.model.trained(), self.stage)
         return self.optimizer
 
     @contextmanager
@@ -108,11 +109,13 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
         """Leave whole parameters in the model that was given; every process must call it after ``train``."""
         if self.model is not self.module:
             sharding.unshard(self.model, self.module)
+        if isinstance(self.optimizer, zero3.Steps):
+            self.optimizer.close()
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """Build the stage's learning-rate curve."""
         if self.lr_scheduler is None:
-            self.lr_scheduler = build_scheduler(self.optimizer, self.stage)
+            self.lr_scheduler = build_scheduler(getattr(self.optimizer, "plain", self.optimizer), self.stage)
             self._created_lr_scheduler = True
         return self.lr_scheduler
 
@@ -167,7 +170,13 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
         self._skip_step(self.state.global_step + 1)
         return norm
 
+    def _clip_grad_norm(self, model: Any) -> Any:
+        """Clip and return the norm from before; DeepSpeed clips in its step."""
+        return self._norm(model) if isinstance(self.optimizer, zero3.Steps) else super()._clip_grad_norm(model)
+
     def _norm(self, model: Any) -> Tensor:
+        if isinstance(self.optimizer, zero3.Steps):
+            return self.optimizer.norm()
         if self._has_mixed_mesh_grads(model):
             mixed: Tensor = self._mixed_mesh_grad_norm(model, math.inf)
             return mixed
@@ -185,6 +194,8 @@ class StageTrainer(Trainer):  # type: ignore[misc] # transformers is not typed h
                 f"(step {step}). {where} Lower the learning rate or use precision fp32, then run again "
                 "with --resume or a new --out folder."
             )
+        if isinstance(self.optimizer, zero3.Steps):
+            self.optimizer.discard()
         # Contract: AdamW leaves a parameter without gradient untouched, decay included.
         for parameter in self.model.parameters():
             parameter.grad = None

@@ -19,7 +19,7 @@ from geoprose.training.processes import distributed
 from geoprose.training.processes.signals import Terminated
 from geoprose.training.run import run_recipe
 from geoprose.training.trainer import StageTrainer
-from tests.fixtures.processes import launch
+from tests.fixtures.processes import launch, needs_deepspeed
 from tests.fixtures.training import stage, write_recipe, write_tiny_data
 
 
@@ -108,6 +108,7 @@ def test_rows_of_two_processes_have_the_gradient_of_the_joined_batch(tmp_path: P
     assert numbers["flags"] == [True, False]
 
 
+CUT = ["full", pytest.param("zero3", marks=needs_deepspeed)]
 STAGES = [
     stage(
         losses=[{"type": "lm"}, {"type": "lexical_alignment", "weight": 0.1, "readout_weight": 1.0}],
@@ -149,7 +150,7 @@ def _difference(run: Path, other: Path) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sharding", ["none", "full"])
+@pytest.mark.parametrize("sharding", ["none", *CUT])
 def test_two_processes_train_the_model_of_one(single: Path, tmp_path: Path, sharding: str) -> None:
     recipe = write_recipe(tmp_path, _halved(), sharding=sharding)
     out = tmp_path / "run"
@@ -185,9 +186,12 @@ def _stopped(recipe: str, out: str, data: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_signal_to_one_process_stops_both_at_one_step_and_they_go_on(single: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sharding", CUT)
+def test_a_signal_to_one_process_stops_both_at_one_step_and_they_go_on(
+    single: Path, tmp_path: Path, sharding: str
+) -> None:
     out = tmp_path / "run"
-    recipe = str(write_recipe(tmp_path, _halved(), sharding="full"))
+    recipe = str(write_recipe(tmp_path, _halved(), sharding=sharding))
     done = launch(2, "tests.training.processes.test_distributed", recipe, str(out), str(single))
     assert done.returncode == 0, done.stderr[-3000:]
     saved = list(out.glob("stages/02-instruct/checkpoints/*"))

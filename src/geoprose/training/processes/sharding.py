@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributed.device_mesh import init_device_mesh
 
-from geoprose.core.errors import ConfigError
 from geoprose.training.module import StageModule
-from geoprose.training.processes import distributed
+from geoprose.training.processes import distributed, zero3
+from geoprose.training.processes.twins import layers_of, refuse_sampling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,12 +28,7 @@ def shard(module: StageModule) -> StageModule:
     Source:
         torch ``fully_shard``. Why not Trainer's ``fsdp``: on processors it trains with plain DDP and says nothing.
     """
-    samples = [str(loss.spec.label) for loss in module.losses if loss.fills]
-    if samples:
-        raise ConfigError(
-            f"sharding: full cannot be used with {', '.join(samples)}: it reads the model before the training pass, "
-            "which needs whole parameters. Use sharding: none."
-        )
+    refuse_sampling(module, "full")
     tensors = [*module.model.parameters(), *module.model.buffers()]
     # Why not fully_shard in place: it changes the classes of the modules for good, and the next stage needs them plain.
     twin = StageModule(copy.deepcopy(module.model, {id(tensor): tensor for tensor in tensors}), module.losses)
@@ -42,7 +37,7 @@ def shard(module: StageModule) -> StageModule:
     scalars = {
         parameter for parameter in twin.parameters() if parameter.dim() == 0
     }  # stay whole; Trainer averages them
-    for part in (*_layers(twin.model), twin):
+    for part in (*layers_of(twin.model), twin):
         dist.fsdp.fully_shard(part, mesh=mesh, ignored_params=scalars)
     for parameter in module.model.parameters():
         if parameter not in scalars:
@@ -51,24 +46,29 @@ def shard(module: StageModule) -> StageModule:
 
 
 def unshard(twin: StageModule, module: StageModule) -> None:
-    """Give the module the whole parameters of its twin; every process must call it."""
-    named = dict(module.model.named_parameters())
-    for name, parameter in twin.model.named_parameters():
-        named[name].data = whole(parameter.detach())
+    """Give the module, and its losses, the whole parameters of its twin; every process must call it."""
+    named = {**dict(module.model.named_parameters()), **module.of_losses()}
+    for name, parameter in {**dict(twin.model.named_parameters()), **twin.of_losses()}.items():
+        named[name].data = whole(parameter)
+    for loss, learnt in zip(module.losses, module.loss, strict=True):
+        loss.parameters = learnt.named()  # type: ignore[operator] # what a loss leaves behind is written from them
 
 
 def whole(tensor: Tensor) -> Tensor:
     """Return a tensor that is cut over processes as one, any other as it is; every process must call it."""
     from torch.distributed.tensor import DTensor
 
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    if zero3.is_cut(tensor):
+        return zero3.whole(tensor)
+    plain = tensor.detach()
+    return plain.full_tensor() if isinstance(plain, DTensor) else plain
 
 
 def whole_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return all tensors whole, in the processor's memory in the first process; every process must call it."""
     gathered = {}
     for name, tensor in tensors.items():
-        value = whole(tensor.detach())
+        value = whole(tensor)
         if distributed.is_main():
             gathered[name] = value.cpu()
     return gathered
@@ -82,10 +82,3 @@ def like(tensor: Tensor, parameter: Tensor) -> Tensor:
     if not isinstance(parameter, DTensor):
         return placed
     return distribute_tensor(placed, parameter.device_mesh, parameter.placements)
-
-
-def _layers(model: nn.Module) -> list[nn.Module]:
-    """Return the layers that transformers names as wholes, inner ones first."""
-    names = {name for module in model.modules() for name in getattr(module, "_no_split_modules", None) or ()}
-    found: list[Any] = [module for module in model.modules() if type(module).__name__ in names]
-    return [module for module in reversed(found) if next(module.parameters(), None) is not None]

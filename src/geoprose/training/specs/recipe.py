@@ -38,9 +38,9 @@ class RecipeSpec(Spec):
     features: FeatureSpec = FeatureSpec()
     image_policy: ImagePolicySpec = ImagePolicySpec()
     keep_checkpoints: PositiveInt = 2
-    sharding: Literal["none", "full"] = "none"
+    sharding: Literal["none", "full", "zero3"] = "none"
     """With several processes: ``none`` keeps the whole model in each (DDP), ``full`` cuts parameters, gradients and
-    optimiser state over them (FSDP2). The result is the same."""
+    optimiser state over them (FSDP2), ``zero3`` has DeepSpeed cut them (ZeRO stage 3). The result is the same."""
     data_dir: Place = ""
     """Folder that the sources' paths are relative to; ``--data`` overrides it."""
     save_dtype: Precision = "fp32"
@@ -57,7 +57,7 @@ class RecipeSpec(Spec):
         if any(stage.lora is not None and not stage.lora.merge for stage in self.stages[:-1]):
             raise ValueError("lora.merge: false is for the last stage; later ones would train without the adapters")
         rounds = any(stage.lora is not None and stage.lora.quantise != "none" for stage in self.stages)
-        if rounds and self.sharding == "full":
+        if rounds and self.sharding != "none":
             raise ValueError("lora.quantise cannot be cut over processes: use sharding: none")
         needy = [loss.label for stage in self.stages for loss in stage.losses if loss.needs_teacher]
         if needy and self.teacher is None:
