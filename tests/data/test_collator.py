@@ -25,6 +25,16 @@ def test_plain_rows_get_a_padding_mask() -> None:
     assert int(batch["num_tokens"]) == 5, "padding is not counted"
 
 
+def test_rows_of_a_causal_decoder_say_that_padding_is_behind() -> None:
+    """Losses still see what is padding; rows with branches and joined rows need their mask."""
+    plain = Collator(9, is_causal=True)([_row(2), _row(3)])
+    assert plain["attention_mask"].tolist() == [[1, 1, 0], [1, 1, 1]]
+    assert bool(plain["padding_is_behind"])
+    assert "padding_is_behind" not in Collator(9, is_causal=True)([_row(2), _row(3, [0, 1, 2])])
+    assert "padding_is_behind" not in Collator(9, is_causal=True, join_rows=True)([_row(2), _row(3)])
+    assert "padding_is_behind" not in Collator(9)([_row(2)])
+
+
 def test_one_packed_row_makes_the_mask_four_dimensional() -> None:
     batch = Collator(9)([_row(2), _row(3, [0, 1, 2])])
     assert batch["attention_mask"].shape == (2, 1, 3, 3)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from geoprose.training.forward import Forward, additive_mask
+from geoprose.training.forward import Forward, additive_mask, model_inputs
 
 
 def test_additive_mask_blocks_what_is_false() -> None:
@@ -36,6 +36,14 @@ class _Model:
 
     def get_input_embeddings(self) -> Any:
         return type("Table", (), {"weight": torch.zeros(1)})
+
+
+def test_padding_behind_a_causal_decoder_needs_no_mask() -> None:
+    batch = {"input_ids": torch.ones(2, 3, dtype=torch.long), "attention_mask": torch.tensor([[1, 1, 0], [1, 1, 1]])}
+    model = _Model()
+    assert torch.equal(model_inputs(model, batch)["attention_mask"], batch["attention_mask"])
+    marked = model_inputs(model, {**batch, "padding_is_behind": torch.tensor(True)})
+    assert marked["attention_mask"].all(), "ones: transformers leaves such a mask out"
 
 
 def test_two_losses_share_one_pass() -> None:

@@ -127,12 +127,17 @@ class Collator:
         join_rows: Lay all rows behind each other in one sequence instead of padding them.
         by_positions: Joined rows are told apart by their positions alone, without a mask: for language models that are
             proven to take a position that starts anew for the border of a sequence.
+        is_causal: Nothing looks at what stands behind it, so plain rows need no mask: the batch says so by
+            ``padding_is_behind``, beside the mask that tells losses what is padding.
     """
 
-    def __init__(self, pad_token_id: int, *, join_rows: bool = False, by_positions: bool = False) -> None:
+    def __init__(
+        self, pad_token_id: int, *, join_rows: bool = False, by_positions: bool = False, is_causal: bool = False
+    ) -> None:
         self.pad_token_id = pad_token_id
         self.join_rows = join_rows
         self.by_positions = by_positions
+        self.is_causal = is_causal
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, Tensor]:
         """Return the batch.
@@ -161,7 +166,11 @@ class Collator:
             placed_BTA = _pad([row.placed for row in rows], blank)
             batch["placed_ids"] = placed_BTA[..., 0] if len(blank) == 1 else placed_BTA.permute(2, 0, 1)
         mask = self._mask(rows)
-        return batch if mask is None else {**batch, "attention_mask": mask}
+        if mask is not None:
+            batch["attention_mask"] = mask
+            if self.is_causal and mask.dim() == 2:
+                batch["padding_is_behind"] = torch.tensor(True)
+        return batch
 
     def _mask(self, rows: Sequence[Row]) -> Tensor | None:
         segments = _pad([row.segments for row in rows], PADDING_SEGMENT)

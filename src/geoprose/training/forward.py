@@ -84,7 +84,11 @@ def model_inputs(model: Any, batch: Batch) -> dict[str, Any]:
         inputs["position_ids"] = batch["placed_ids"]
     elif model.model.positions.is_owner:
         inputs.pop("position_ids", None)
-    if "attention_mask" in inputs:
+    if "padding_is_behind" in batch:
+        # Why not without a mask: transformers would take positions that start anew for the border of packed rows. Ones
+        # let it leave the mask out, and attention over half of the square is half of the work.
+        inputs["attention_mask"] = torch.ones_like(inputs["attention_mask"])
+    elif "attention_mask" in inputs:
         inputs["attention_mask"] = additive_mask(inputs["attention_mask"], model.get_input_embeddings().weight.dtype)
     return inputs
 

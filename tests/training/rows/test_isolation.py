@@ -10,7 +10,7 @@ import torch
 from geoprose.core.errors import ConfigError
 from geoprose.systems.presets import list_presets, load_preset
 from geoprose.training.rows import isolation
-from geoprose.training.rows.isolation import TOLERANCE, difference_of, packed_isolation
+from geoprose.training.rows.isolation import TOLERANCE, difference_of, ignores_padding, packed_isolation
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,6 +57,25 @@ def test_every_preset(name: str) -> None:
         assert difference_of(spec, outcome)[0] < TOLERANCE  # type: ignore[arg-type]
     difference, reason = difference_of(spec, "shared_prefix")
     assert difference < TOLERANCE or reason, f"{name}: a leak of {difference} between branches that nothing reports"
+
+
+@pytest.mark.parametrize("name", ["llava-1.5", "blip2-opt", "qwen2-vl", "cogvlm2"])
+def test_rows_of_decoders_need_no_mask_for_padding_behind_them(name: str) -> None:
+    assert ignores_padding(load_preset(name))
+
+
+def test_a_decoder_that_looks_ahead_needs_the_mask(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control: with attention in both directions, what stands behind a row changes it."""
+    make = isolation._twin
+
+    def looking_ahead(key: str) -> Any:
+        twin = make.__wrapped__(key)  # a twin of its own: this one is spoiled
+        for layer in twin.model.model.language_model.layers:
+            layer.self_attn.is_causal = False
+        return twin
+
+    monkeypatch.setattr(isolation, "_twin", looking_ahead)
+    assert difference_of(load_preset("llava-1.5"), "padding")[0] > 1e-2
 
 
 def test_a_leak_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,6 +40,12 @@ def test_budget_skips_long_branches_but_keeps_one() -> None:
     assert len(pack_shared_prefix([1], [long], max_tokens=4).input_ids) == 9
 
 
+def test_one_branch_is_a_plain_row() -> None:
+    row = pack_shared_prefix([1, 2], [([5, 6, 7], [-100, 6, 7])])
+    assert (row.input_ids, row.next_ids, row.position_ids) == ([1, 2, 5, 6], [-100, -100, 6, 7], [0, 1, 2, 3])
+    assert not row.is_packed
+
+
 def test_a_labelled_first_token_is_refused() -> None:
     with pytest.raises(DataError, match="first token"):
         pack_shared_prefix([1], [([5, 6], [5, 6])])

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from geoprose.training.forward import Batch
 
-TEXT = ("input_ids", "position_ids", "attention_mask", "next_ids", "num_tokens")
+TEXT = ("input_ids", "position_ids", "attention_mask", "padding_is_behind", "next_ids", "num_tokens")
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,8 @@ class TeacherPass:
     @cached_property
     def inputs(self) -> dict[str, Any]:
         """Return what the teacher's backbone reads."""
-        batch = dict(self.batch)
+        # Why not its mark: that padding needs no mask is proven for the student's language model, not for this one.
+        batch = {name: value for name, value in self.batch.items() if name != "padding_is_behind"}
         if self.is_resized:
             batch.update(layout_of(batch).take(self.places).inputs())
         elif "attention_mask" not in batch:

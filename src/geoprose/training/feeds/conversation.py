@@ -9,7 +9,7 @@ from geoprose.data.collator import Collator, Row
 from geoprose.training.feeds.base import Feed, FeedContext
 from geoprose.training.pictures.vision import in_model_dtypes
 from geoprose.training.rows.bins import fill_rows
-from geoprose.training.rows.isolation import packed_isolation
+from geoprose.training.rows.isolation import ignores_padding, packed_isolation
 from geoprose.training.rows.limits import row_limit, truncated
 from geoprose.training.rows.packing import RowOptions
 from geoprose.training.rows.rows import RowEncoder
@@ -40,7 +40,8 @@ class ConversationFeed(Feed):
         self.capacity = stage.max_row_tokens if stage.packing == "packed" else None
         is_free = self.capacity is not None and packed_isolation(self.system.spec) == "positions"
         pad = self.system.processor.tokenizer.pad_token_id
-        self.collate = Collator(pad, join_rows=stage.join_rows, by_positions=is_free)
+        is_causal = self.needs_text and self.capacity is None and ignores_padding(self.system.spec)
+        self.collate = Collator(pad, join_rows=stage.join_rows, by_positions=is_free, is_causal=is_causal)
         self._lengths: dict[tuple[int, ...], int] = {}
 
     def batch(self, units: Sequence[Unit]) -> dict[str, Tensor]:

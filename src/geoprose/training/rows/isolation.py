@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 Isolation = Literal["positions", "mask"]
 """Rows are told apart by positions that start anew, without a mask; or by a 4-D mask."""
-Mode = Literal["positions", "mask", "shared_prefix"]
+Mode = Literal["positions", "mask", "shared_prefix", "padding"]
 TOLERANCE = 1e-5
 """Largest difference of a logit, in float64: rounding leaves 1e-14, a leak more than 1e-1."""
 _QUESTIONS = ("Any ice?", "How many ships lie in the harbour?", "Why?")
@@ -63,6 +63,16 @@ def packed_isolation(spec: BaseSystemSpec) -> Isolation:
         ConfigError: If it does not.
     """
     return _packed_isolation(_key(spec))
+
+
+def ignores_padding(spec: BaseSystemSpec) -> bool:
+    """Tell whether padding on the right changes nothing before it, so that rows need no mask."""
+    return _ignores_padding(_key(spec))
+
+
+@lru_cache(maxsize=64)
+def _ignores_padding(key: str) -> bool:
+    return difference_of(_spec_of(key), "padding")[0] < TOLERANCE
 
 
 def _key(spec: BaseSystemSpec) -> str:
@@ -123,12 +133,16 @@ def _compare(twin: Any, folder: Path, mode: Mode) -> float:
         row for unit in units for sample in unit.samples for row in plain.rows(Unit(unit.images, (sample,), unit.root))
     ]
     pad = twin.processor.tokenizer.pad_token_id
+    expected_BTD = _logits(twin, Collator(pad)(alone))
+    if mode == "padding":
+        found_BTD = _logits(twin, Collator(pad, is_causal=True)(alone))
+        lengths = [len(row.input_ids) for row in alone]
+        return max(float((f[:n] - e[:n]).abs().max()) for f, e, n in zip(found_BTD, expected_BTD, lengths, strict=True))
     if mode == "shared_prefix":
         together = [row for unit in units for row in sharing.rows(unit)]
     else:
         # Why a second row: a shorter one brings padding.
         together = [join(alone), join(alone[:1])]
-    expected_BTD = _logits(twin, Collator(pad)(alone))
     found_BTD = _logits(twin, Collator(pad, by_positions=mode == "positions")(together))
     pieces = [(found_BTD[0, at], expected_BTD[number, own]) for number, own, at in _pieces(alone, together[0])]
     return max(float((one - own).abs().max()) for one, own in pieces)

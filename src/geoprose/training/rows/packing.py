@@ -77,7 +77,7 @@ def _with_suffix(text: str, suffix: str) -> str:
 def pack_shared_prefix(
     prefix_ids: Sequence[int], branches: Sequence[tuple[Sequence[int], Sequence[int]]], max_tokens: int | None = None
 ) -> Row:
-    """Lay a prefix and its branches in one row.
+    """Lay a prefix and its branches in one row; with one branch alone the row is a plain one.
 
     Args:
         prefix_ids: Tokens all branches begin with.
@@ -102,6 +102,8 @@ def pack_shared_prefix(
         row.next_ids.extend(labels[1:])
         row.position_ids.extend(range(size, size + added))
         row.segments.extend([number] * added)
+    if number == PREFIX_SEGMENT + 1:  # one branch behind its prefix is a conversation like any other
+        row.segments = [PREFIX_SEGMENT] * len(row.segments)
     return row
 
 
