@@ -21,6 +21,7 @@ def train(
     data_dir: Path | None = typer.Option(None, "--data", help="Folder that the recipe's sources are relative to."),
     resume: bool = typer.Option(False, "--resume", help="Go on with an interrupted run; the result is the same."),
     tiny: bool = typer.Option(False, "--tiny", help="Run all stages in seconds: random small parts, drawn data."),
+    ray_workers: int = typer.Option(0, "--ray", min=0, help="Train in this many processes that Ray Train starts."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Check everything, show the plan, train and write nothing."),
     json_output: bool = typer.Option(False, "--json", help="Print one JSON object on stdout."),
 ) -> None:
@@ -35,7 +36,14 @@ def train(
     if tiny:
         from geoprose.training.tiny import run_tiny
 
+        if ray_workers:
+            raise typer.BadParameter("--tiny runs in this process; leave --ray out.")
         result = run_tiny(recipe, overrides, out_dir, resume)
+    elif ray_workers:
+        from geoprose.training.processes.ray_launch import run_with_ray
+
+        told = {"recipe": recipe, "overrides": overrides, "out_dir": out_dir, "resume": resume, "data_dir": data_dir}
+        result = run_with_ray(told, ray_workers)
     else:
         result = run_recipe(recipe, overrides, out_dir, resume, data_dir)
     if os.environ.get("RANK", "0") != "0":  # of several processes the first one speaks

@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_TIMEOUT = timedelta(hours=12)  # the others wait while the first process encodes all pictures
+TIMEOUT = timedelta(hours=12)  # the others wait while the first process encodes all pictures
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def process_group() -> Iterator[None]:
     from accelerate.state import PartialState
 
     # Contract: Trainer finds this state and joins nothing itself.
-    state = PartialState(cpu=not torch.cuda.is_available(), timeout=_TIMEOUT)
+    state = PartialState(cpu=not torch.cuda.is_available(), timeout=TIMEOUT)
     yield
     # Why not in `finally`: a process that failed must not wait for the others; the launcher ends them.
     state.destroy_process_group()

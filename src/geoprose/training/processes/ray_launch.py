@@ -2,42 +2,93 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geoprose.core.errors import ResourceError
+from geoprose.core.errors import GeoproseError, ResourceError, TrainingError
+from geoprose.training.processes.distributed import TIMEOUT
+from geoprose.training.recipes import load_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from geoprose.training.run import RunResult
 
-def run_with_ray(arguments: Mapping[str, Any], num_workers: int, use_gpu: bool = False) -> Any:
+_RAY_FOLDER = "ray"
+_PATHS = ("out_dir", "data_dir")
+
+
+def run_with_ray(arguments: Mapping[str, Any], num_workers: int, use_gpu: bool | None = None) -> RunResult:
     """Train a recipe in ``num_workers`` processes that Ray Train starts; each calls ``run_recipe``.
 
     The run's folder must be on a disk that all workers share: the first one writes it, the others read features there.
+    ``RAY_ADDRESS`` says where the cluster is; without it Ray starts one on this machine.
 
     Args:
-        arguments: Of ``run_recipe``, by name; paths absolute.
+        arguments: Of ``run_recipe``, by name. Workers may start in another folder, so paths become absolute here.
         num_workers: Processes that train together.
-        use_gpu: One graphics card for each.
-
-    Returns:
-        Ray's result; what was trained lies in ``out_dir``.
+        use_gpu: One graphics card for each; None where the cluster has that many.
 
     Raises:
         ResourceError: If Ray is not installed.
+        GeoproseError: What ``run_recipe`` raised in a worker.
+        TrainingError: If Ray could not run the workers to their end.
     """
     try:
-        from ray.train import ScalingConfig
-        from ray.train.torch import TorchTrainer
+        import ray
+        from ray.train import RunConfig, ScalingConfig
+        from ray.train.torch import TorchConfig, TorchTrainer
     except ImportError as error:
         raise ResourceError(
             "Ray Train is not installed. Install geoprose[ray], or start the run with torchrun or accelerate launch."
         ) from error
-    scaling = ScalingConfig(num_workers=num_workers, use_gpu=use_gpu)
-    return TorchTrainer(_worker, train_loop_config=dict(arguments), scaling_config=scaling).fit()
+    told = absolute(arguments)
+    ray.init(ignore_reinit_error=True)
+    if use_gpu is None:
+        use_gpu = ray.cluster_resources().get("GPU", 0) >= num_workers
+    trainer = TorchTrainer(
+        _worker,
+        train_loop_config=told,
+        scaling_config=ScalingConfig(num_workers=num_workers, use_gpu=use_gpu),
+        torch_config=TorchConfig(timeout_s=int(TIMEOUT.total_seconds())),
+        run_config=RunConfig(storage_path=str(told["out_dir"] / _RAY_FOLDER)),
+    )
+    try:
+        trainer.fit()
+    except Exception as error:
+        failures = getattr(error, "worker_failures", {}).values()  # what the workers raised, in order of rank
+        ours = next((failure for failure in failures if isinstance(failure, GeoproseError)), None)
+        raise ours or TrainingError(f"Ray could not run the workers to their end: {error}") from error
+    return _result(told["out_dir"])
+
+
+def absolute(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of ``run_recipe`` with a folder and absolute paths; a recipe's name stays a name.
+
+    Raises:
+        ConfigError: If the recipe is wrong.
+    """
+    told = dict(arguments)
+    if told.get("out_dir") is None:
+        told["out_dir"] = Path("runs") / load_recipe(told["recipe"], told.get("overrides", ())).name
+    told.update({name: Path(told[name]).absolute() for name in _PATHS if told.get(name) is not None})
+    if Path(told["recipe"]).is_file():
+        told["recipe"] = str(Path(told["recipe"]).absolute())
+    return told
 
 
 def _worker(arguments: dict[str, Any]) -> None:
     from geoprose.training.run import run_recipe
 
     run_recipe(**arguments)
+
+
+def _result(out_dir: Path) -> RunResult:
+    from geoprose.training.init_from import SYSTEM_FOLDER
+    from geoprose.training.logs.run_record import RUN_FILE
+    from geoprose.training.run import RunResult
+    from geoprose.training.specs.recipe import RecipeSpec
+
+    record: dict[str, Any] = json.loads((out_dir / RUN_FILE).read_text())
+    return RunResult(out_dir, out_dir / SYSTEM_FOLDER, RecipeSpec.model_validate(record["recipe"]), record)
