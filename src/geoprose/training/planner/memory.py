@@ -18,7 +18,7 @@ RUNTIME_BYTES = int(0.8 * 2**30)
 FRAGMENTATION = 0.05
 """Share of the rest that the allocator cannot use; an assumption."""
 
-Sharding = Literal["none", "full"]
+Sharding = Literal["none", "full", "zero3"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Arrangement:
     Attributes:
         processes: Accelerators.
         rows: Rows of a micro-batch on each.
-        sharding: ``full``: weights, gradients and moments are split over the accelerators.
+        sharding: ``full`` and ``zero3``: weights, gradients and moments are split over the accelerators.
         checkpointing: Layers keep their input only and are computed again in the backward pass.
         chunk: Pairs embedded at a time, for losses that compare the pairs of a batch; 0: all.
     """
@@ -74,7 +74,7 @@ def stage_memory(facts: StageFacts, arrangement: Arrangement, with_runtime: bool
     Gradients are counted whole: micro-batches before the last one have left them, and data-parallel training keeps
     them in its buckets.
     """
-    split = arrangement.processes if arrangement.sharding == "full" else 1
+    split = 1 if arrangement.sharding == "none" else arrangement.processes
     weights = (facts.frozen_bytes + TRAINED_BYTES * facts.trained) // split
     if split > 1:
         weights += 2 * facts.block_bytes
