@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 import yaml
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from geoprose.systems.build import build_system
 from geoprose.training.forward import Forward
@@ -19,7 +17,7 @@ from geoprose.training.planner.memory import Arrangement, stage_memory
 from geoprose.training.planner.workload import Workload
 from geoprose.training.recipes import load_recipe
 from geoprose.training.session import enter_stage
-from tests.fixtures.live_memory import PeakBytes
+from tests.fixtures.measured_step import measure_step
 from tests.fixtures.training import stage, write_recipe
 
 if TYPE_CHECKING:
@@ -66,32 +64,12 @@ def test_estimates_meet_a_measured_step(case: tuple[str, Path]) -> None:
 
     system = build_system(recipe.system, scale="tiny")
     enter_stage(system.model, recipe.stages[0], 0)
-    counted, peak = _measure(system, facts.row.tokens, facts.cached)
+    model, batch = system.model.train(), _batch(system, facts.row.tokens, facts.cached)
+    counted, peak = measure_step(
+        model, lambda: causal_lm_loss_sum(Forward(model, batch).hidden, batch["next_ids"], model.lm_head)
+    )
     assert flops == pytest.approx(counted, rel=FLOP_TOLERANCE.get(case[0], 1e-3)), flops / counted
     assert held == pytest.approx(peak, rel=MEMORY_TOLERANCE), held / peak
-
-
-def _measure(system: Any, tokens: int, is_cached: bool) -> tuple[int, int]:
-    """Return the operations of a first step, and the peak of live bytes of a later one."""
-    model = system.model.train()
-    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4)
-    batch = _batch(system, tokens, is_cached)
-
-    def step() -> None:
-        causal_lm_loss_sum(Forward(model, batch).hidden, batch["next_ids"], model.lm_head).backward()
-        optimiser.step()
-        optimiser.zero_grad()
-
-    # Why the plain kernel here: torch does not count the operations of its fused attention on processors.
-    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        step()
-    states = [value for state in optimiser.state.values() for value in state.values()]
-    standing = sum(tensor.numel() * tensor.element_size() for tensor in (*model.parameters(), *states))
-    with PeakBytes() as made:
-        # Two micro-batches: the gradients of the first are held while the second runs, as every longer step does.
-        causal_lm_loss_sum(Forward(model, batch).hidden, batch["next_ids"], model.lm_head).backward()
-        step()
-    return int(counter.get_total_flops()), standing + made.peak
 
 
 def _batch(system: Any, tokens: int, is_cached: bool) -> dict[str, torch.Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -53,9 +53,28 @@ def test_packed_rows_hold_many_samples() -> None:
 
 
 def test_systems_without_a_rule_are_refused(tmp_path: Path) -> None:
-    path = write_recipe(tmp_path, [stage(trainable=["*"])], system="segclip", scale="full")
-    with pytest.raises(ProcessingError, match="kind dense"):
+    path = write_recipe(tmp_path, [stage(trainable=["*"])], system="skysense", scale="full")
+    with pytest.raises(ProcessingError, match="kind factorised_encoder, which no loss trains"):
         plan_stages(load_recipe(path), PlanOptions(parse_cluster("1xH100")))
+
+
+@pytest.mark.parametrize(
+    ("system", "changes", "trained"),
+    [
+        # T5-base, and 64 rows that the vocabulary is padded by.
+        ("em-vlm4ad", {"trainable": ["language_model.*"]}, 222_903_552 + 64 * 768),
+        ("changeclip", {"trainable": ["head.*"], "losses": [{"type": "segmentation"}]}, 21_174_722),
+    ],
+)
+def test_published_sizes_of_other_kinds_have_a_plan(
+    tmp_path: Path, system: str, changes: dict[str, Any], trained: int
+) -> None:
+    recipe = load_recipe(write_recipe(tmp_path, [stage(**changes)], system=system, scale="full"))
+    (plan,) = plan_stages(recipe, PlanOptions(parse_cluster("1xA100-40G")))
+    assert plan.facts.trained == trained
+    assert plan.fits
+    assert plan.memory.gradients == 4 * trained
+    assert plan.as_dict()["row_flops"] > 10**11
 
 
 @pytest.mark.slow

@@ -49,6 +49,7 @@ class GeoproseDense(PreTrainedModel):  # type: ignore[misc]  # transformers is u
     base_model_prefix = "dense"
     main_input_name = "pixel_values"
     input_modalities = ("image", "text")
+    supports_gradient_checkpointing = True
     _supports_sdpa = True
 
     def __init__(self, config: DenseConfig) -> None:

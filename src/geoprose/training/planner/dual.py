@@ -35,10 +35,11 @@ def trace_towers(spec: Any, model: Any, picture_px: tuple[int, int], text_tokens
     vision, text = model.config.vision_config, model.config.text_config
     patches = (side // int(vision.patch_size)) ** 2
     return {
-        "vision": trace(see, model.parameters(), (_layers(vision), patches * vision.hidden_size, vision_dtype)),
-        "text": trace(read, model.parameters(), (_layers(text), length * text.hidden_size, text_dtype)),
+        "vision": trace(see, model.parameters(), (layers_of(vision), patches * vision.hidden_size, vision_dtype)),
+        "text": trace(read, model.parameters(), (layers_of(text), length * text.hidden_size, text_dtype)),
     }
 
 
-def _layers(config: Any) -> int:
+def layers_of(config: Any) -> int:
+    """Return the blocks of a tower."""
     return int(config.num_hidden_layers)

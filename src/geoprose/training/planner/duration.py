@@ -42,7 +42,7 @@ def row_operations(facts: StageFacts, arrangement: Arrangement) -> dict[torch.dt
         if facts.cached and name in ("vision_encoder", "vision"):
             continue
         again = piece.forward if _is_run_twice(name, piece, arrangement) else 0
-        cost = facts.times(name) * (piece.forward + piece.backward + again)
+        cost = facts.runs(name, arrangement.rows) / arrangement.rows * (piece.forward + piece.backward + again)
         operations[piece.dtype] = operations.get(piece.dtype, 0.0) + cost
     for piece in facts.teacher:
         operations[piece.dtype] = operations.get(piece.dtype, 0.0) + piece.forward

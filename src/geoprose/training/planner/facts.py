@@ -11,7 +11,9 @@ from geoprose.core.errors import ProcessingError
 from geoprose.systems.build import build_meta_model
 from geoprose.systems.cost import visual_tokens
 from geoprose.training.planner import trace
+from geoprose.training.planner.dense import PER_BATCH, PER_PICTURE, trace_dense
 from geoprose.training.planner.dual import trace_towers
+from geoprose.training.planner.seq2seq import trace_seq2seq
 from geoprose.training.planner.workload import RowShape, Workload, row_shape
 from geoprose.training.session import enter_stage
 from geoprose.training.system_spec import spec_of
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 SMALLEST_PICTURE_PX = 112
 """A system without tiles names the side of a patch as its size; its pictures are then taken to be ``PLAIN_PX``."""
 PLAIN_PX = 448
+PLANNED_KINDS = ("composite", "encoder_decoder", "dual_encoder", "dense")
 REPRESENTING = {"itc": 1, "itm": 3, "itg": 1}
 """Passes of the Q-Former that each loss of BLIP-2's first stage takes."""
 
@@ -39,8 +42,10 @@ class StageFacts:
         block_bytes: Memory of the weights of one layer of the language model, which sharding gathers to use it.
         copied_bytes: Memory of the 16-bit copies that autocast makes of float32 weights.
         row: What a row holds.
-        pieces: Cost of each part; of a picture for those in ``per_picture``, of a row for the others.
+        pieces: Cost of each part; of a picture for those in ``per_picture``, of a micro-batch for those in
+            ``per_batch``, of a row for the others.
         per_picture: Parts that run once for each picture.
+        per_batch: Parts that run once for a micro-batch, however many rows it has.
         cached: Whether the encoder's output is read from a cache instead of being computed in each step.
         feature_numbers: Numbers that the cache keeps for a picture.
         teacher_bytes: Memory of the teacher's weights.
@@ -59,15 +64,18 @@ class StageFacts:
     per_picture: frozenset[str]
     cached: bool
     feature_numbers: int
+    per_batch: frozenset[str] = frozenset()
     copied_bytes: int = 0
     teacher_bytes: int = 0
     teacher: tuple[trace.Piece, ...] = ()
     pair_bytes: int = 0
     notes: tuple[str, ...] = ()
 
-    def times(self, part: str) -> float:
-        """Return how often a part runs for one row."""
-        return self.row.pictures if part in self.per_picture else 1.0
+    def runs(self, part: str, rows: int) -> float:
+        """Return how often a part runs for a micro-batch of ``rows`` rows."""
+        if part in self.per_batch:
+            return 1.0
+        return rows * (self.row.pictures if part in self.per_picture else 1.0)
 
 
 def stage_facts(recipe: RecipeSpec, index: int, workload: Workload) -> StageFacts:
@@ -81,9 +89,10 @@ def stage_facts(recipe: RecipeSpec, index: int, workload: Workload) -> StageFact
     precision = "bf16" if stage.precision == "auto" else stage.precision
     stage = stage.model_copy(update={"gradient_checkpointing": False, "precision": precision})
     spec = spec_of(recipe.system, recipe.scale)
-    if spec.kind not in ("composite", "dual_encoder"):
+    if spec.kind not in PLANNED_KINDS:
         raise ProcessingError(
-            f"System {spec.name} is of kind {spec.kind}; plans are made of composites and dual encoders so far."
+            f"System {spec.name} is of kind {spec.kind}, which no loss trains; plans are made of systems of kind "
+            f"{', '.join(PLANNED_KINDS)}."
         )
     model = build_meta_model(spec)
     with torch.device("meta"):
@@ -97,6 +106,8 @@ def stage_facts(recipe: RecipeSpec, index: int, workload: Workload) -> StageFact
     try:
         if spec.kind == "dual_encoder":
             return _of_towers(spec, model, workload, common, recipe.features.cache != "none")
+        if spec.kind == "dense":
+            return _of_dense(spec, model, workload, common)
         return _of_composite(recipe, stage, (spec, model), workload, common)
     except (RuntimeError, TypeError, ValueError) as error:
         raise ProcessingError(f"The cost of {spec.name} cannot be counted without data: {error}") from error
@@ -130,14 +141,14 @@ def _of_composite(
         pieces |= {f"connector again {number}": pieces["connector"] for number in range(2, passes + 1)}
         row = RowShape(workload.text_tokens, 0, float(workload.pictures), 1.0)
     else:
-        pieces["language_model"] = trace.trace_language_model(model, row)
+        language = _trace_language(model, row)
         model.lm_head.to(head_dtype)
-        pieces["head"] = trace.trace_head(model, row.answers, pieces["language_model"].has_gradient)
-    blocks = model.config.get_text_config().num_hidden_layers
+        pieces |= {**language, "head": trace.trace_head(model, row.answers, [*language.values()][-1].has_gradient)}
+    layers = _language_layers(model)
     teacher_bytes, teacher = _teacher(recipe, row, any(loss.needs_teacher for loss in stage.losses))
     return StageFacts(
         **common,
-        block_bytes=sum(_bytes(p) for p in model.model.language_model.layers.parameters()) // blocks,
+        block_bytes=sum(_bytes(p) for layer in layers for p in layer.parameters()) // len(layers),
         row=row,
         copied_bytes=copied,
         pieces=pieces,
@@ -148,6 +159,20 @@ def _of_composite(
         teacher=teacher,
         notes=_notes(model, stage),
     )
+
+
+def _trace_language(model: Any, row: RowShape) -> dict[str, trace.Piece]:
+    """Return the cost of a row in the language model; what gives the states that the head reads comes last."""
+    if model.config.is_encoder_decoder:
+        return trace_seq2seq(model, row)
+    return {"language_model": trace.trace_language_model(model, row)}
+
+
+def _language_layers(model: Any) -> list[Any]:
+    language_model = model.model.language_model
+    if model.config.is_encoder_decoder:
+        return [*language_model.encoder.block, *language_model.decoder.block]
+    return list(language_model.layers)
 
 
 def _of_towers(spec: Any, model: Any, workload: Workload, common: dict[str, Any], has_cache: bool) -> StageFacts:
@@ -162,6 +187,21 @@ def _of_towers(spec: Any, model: Any, workload: Workload, common: dict[str, Any]
         cached=has_cache and not pieces["vision"].has_gradient,
         feature_numbers=model.vision.width,
         pair_bytes=3 * 4,  # similarities, their softmax and its gradient, float32
+    )
+
+
+def _of_dense(spec: Any, model: Any, workload: Workload, common: dict[str, Any]) -> StageFacts:
+    pieces = trace_dense(spec, model, workload.text_tokens)
+    return StageFacts(
+        **common,
+        block_bytes=sum(_bytes(p) for p in model.vision.parameters()) // max(1, pieces["vision"].blocks),
+        row=RowShape(min(workload.text_tokens, spec.text_encoder.max_length), 0, float(model.head.num_dates), 1.0),
+        pieces=pieces,
+        per_picture=PER_PICTURE,
+        per_batch=PER_BATCH,
+        cached=False,  # masks are learnt from pixels
+        feature_numbers=0,
+        notes=("the text of a row is the prompts of the classes, read once a micro-batch",),
     )
 
 

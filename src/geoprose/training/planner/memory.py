@@ -82,8 +82,8 @@ def stage_memory(facts: StageFacts, arrangement: Arrangement, with_runtime: bool
         weights += facts.copied_bytes
     at_once = min(arrangement.rows, arrangement.chunk or arrangement.rows)
     flowing = {name: piece for name, piece in facts.pieces.items() if piece.has_gradient and name != "head"}
-    activations = sum(at_once * facts.times(name) * kept(piece, arrangement) for name, piece in flowing.items())
-    activations += max((at_once * piece.block_bytes for piece in flowing.values()), default=0)
+    activations = sum(facts.runs(name, at_once) * kept(piece, arrangement) for name, piece in flowing.items())
+    activations += max((facts.runs(name, at_once) * piece.block_bytes for name, piece in flowing.items()), default=0)
     logits = arrangement.rows * logit_bytes(facts.pieces["head"]) if "head" in facts.pieces else 0
     logits += facts.pair_bytes * arrangement.rows * arrangement.rows * arrangement.processes
     teacher = facts.teacher_bytes // split

@@ -10,7 +10,7 @@ weights'. Fused attention is assumed: the matrices of attention weights are coun
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -39,6 +39,7 @@ class Piece:
         blocks: Layers that gradient checkpointing can recompute one by one.
         input_bytes: Bytes of what enters one of them.
         dtype: Format of its matrix products.
+        largest_bytes: Bytes of the largest tensor that is kept.
     """
 
     forward: int
@@ -47,6 +48,7 @@ class Piece:
     blocks: int
     input_bytes: int
     dtype: torch.dtype
+    largest_bytes: int = 0
 
     @property
     def has_gradient(self) -> bool:
@@ -55,36 +57,46 @@ class Piece:
 
     @property
     def block_bytes(self) -> int:
-        """Bytes that one block keeps, on average."""
-        return self.kept_bytes // max(1, self.blocks)
+        """Bytes that come on top while a block is undone: what a layer keeps, on average.
+
+        A part without layers is undone tensor by tensor: the gradient of the largest one counts.
+        """
+        return self.kept_bytes // self.blocks if self.blocks > 1 else self.largest_bytes
 
 
 @dataclass
 class _Kept:
-    """Storages that autograd keeps, parameters and attention weights left out."""
+    """Storages that autograd keeps, parameters left out, and attention weights unless ``weighs_squares``."""
 
     parameters: set[int]
+    weighs_squares: bool = False
     bytes: dict[int, tuple[int, Any]] = field(default_factory=dict)
 
     def pack(self, tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        if storage._cdata not in self.parameters and not _is_attention(tensor):
+        if storage._cdata not in self.parameters and (self.weighs_squares or not _is_attention(tensor)):
             self.bytes[storage._cdata] = (storage.nbytes(), storage)  # held, so that the address is not given again
         return tensor
 
-    def total(self) -> int:
-        return sum(size for size, _ in self.bytes.values())
+    def sizes(self) -> list[int]:
+        return [size for size, _ in self.bytes.values()]
 
 
-def trace(run: Callable[[], Tensor], parameters: Iterator[Tensor], block: tuple[int, int, torch.dtype]) -> Piece:
+def trace(
+    run: Callable[[], Tensor],
+    parameters: Iterator[Tensor],
+    block: tuple[int, int, torch.dtype],
+    weighs_squares: bool = False,
+) -> Piece:
     """Run a part forward and, where a gradient flows, backward, on the meta device.
 
     Args:
         run: Returns the part's output.
         parameters: Weights, which take memory whether or not autograd refers to them.
         block: Number of blocks, numbers that enter one, and their dtype.
+        weighs_squares: Weigh what looks like attention weights too: square maps, or a bias that fused attention keeps.
     """
-    kept = _Kept({parameter.untyped_storage()._cdata for parameter in parameters})
+    kept = _Kept({parameter.untyped_storage()._cdata for parameter in parameters}, weighs_squares)
     blocks, numbers, dtype = block
     with torch.device("meta"), torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda tensor: tensor):
         with FlopCounterMode(display=False) as forward:
@@ -95,10 +107,11 @@ def trace(run: Callable[[], Tensor], parameters: Iterator[Tensor], block: tuple[
     return Piece(
         int(forward.get_total_flops()),
         int(backward.get_total_flops()),
-        kept.total(),
+        sum(kept.sizes()),
         blocks,
         numbers * dtype.itemsize,
         dtype,
+        max(kept.sizes(), default=0),
     )
 
 
@@ -112,13 +125,13 @@ def trace_encoder(spec: Any, model: Any, picture_px: tuple[int, int]) -> tuple[P
         with default_dtype(dtype):
             features = encoder.encode(visual_inputs(spec, plan))
         shapes.append(tuple(features.shape) if isinstance(features, Tensor) else None)
-        return features if isinstance(features, Tensor) else _any_tensor(features)
+        return features if isinstance(features, Tensor) else any_tensor(features)
 
     config = model.config.vision_config
     piece = trace(run, model.parameters(), (getattr(config, "num_hidden_layers", 1) or 1, 0, dtype))
     shape = shapes[0]
     numbers = 0 if shape is None else int(torch.Size(shape).numel())
-    return Piece(piece.forward, piece.backward, piece.kept_bytes, piece.blocks, numbers * dtype.itemsize, dtype), shape
+    return replace(piece, input_bytes=numbers * dtype.itemsize), shape
 
 
 def trace_connector(spec: Any, model: Any, shape: tuple[int, ...], picture_px: tuple[int, int]) -> Piece:
@@ -131,7 +144,7 @@ def trace_connector(spec: Any, model: Any, shape: tuple[int, ...], picture_px: t
             inputs = visual_inputs(spec, plan)
         features = torch.empty(shape, dtype=dtype, requires_grad=needs_input)
         projected = model.model.project(features, inputs)
-        return projected if isinstance(projected, Tensor) else _any_tensor(projected)
+        return projected if isinstance(projected, Tensor) else any_tensor(projected)
 
     return trace(run, model.parameters(), (1, int(torch.Size(shape).numel()), dtype))
 
@@ -186,7 +199,7 @@ def _is_attention(tensor: Tensor) -> bool:
     return tensor.dim() >= 3 and tensor.shape[-1] == tensor.shape[-2] >= _LEAST_ATTENTION
 
 
-def _any_tensor(value: Any) -> Tensor:
+def any_tensor(value: Any) -> Tensor:
     """Return the sum of every tensor inside, so that a backward pass reaches all of them."""
     leaves = [leaf for leaf in torch.utils._pytree.tree_leaves(value) if isinstance(leaf, Tensor)]
     return torch.stack([leaf.float().sum() for leaf in leaves]).sum()
