@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from geoprose.experiments.reproduce.score_table import ScoreTable
     from geoprose.experiments.reproduce.scores import Scores
 
-TEACHER_RECIPE, START_RECIPE, STUDENT_RECIPE = "demo", "_distil-demo-start", "_distil-demo-student"
+TEACHER_RECIPE, START_RECIPE, STUDENT_RECIPE = "_distil-demo-teacher", "_distil-demo-start", "_distil-demo-student"
 METEOR = "meteor-wordnet"
 TINY_RECIPE = ("scale=tiny", "num_threads=1", "features.encoder_precision=fp32")
 TINY_STAGE = ("steps=2", "precision=fp32", "log_every=1", "batch_size=2", "schedule.warmup_steps=1")
@@ -87,7 +87,7 @@ class Distillation(Reproduction):
         """Return plain, what is trained once (the teacher, the student before the comparison), then the methods."""
         chosen = dict.fromkeys([PLAIN, *self.settings.methods])
         arms = [Arm(name, METHODS[name].title, METHODS[name].about) for name in chosen]
-        teacher = Arm(TEACHER, "teacher", "All layers, recipe demo; what the students learn from.", is_once=True)
+        teacher = Arm(TEACHER, "teacher", "All layers, the demo in more steps; who is learnt from.", is_once=True)
         start = Arm(START, "start", "The student before the comparison; every student starts here.", is_once=True)
         return (arms[0], teacher, start, *arms[1:])
 
