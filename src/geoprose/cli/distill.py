@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from geoprose.cli.train import train
+from geoprose.cli.train import here, run_and_report
 
 
 def register(app: typer.Typer) -> None:
@@ -31,16 +31,8 @@ def distill(
 
     changes = [*overrides, *_teacher_overrides(teacher)]
     check_distils(load_recipe(recipe, changes))
-    train(
-        recipe=recipe,
-        overrides=changes,
-        out_dir=out_dir,
-        data_dir=data_dir,
-        resume=resume,
-        dry_run=dry_run,
-        tiny=False,
-        json_output=json_output,
-    )
+    told = {"recipe": recipe, "overrides": changes, "out_dir": out_dir, "resume": resume, "data_dir": data_dir}
+    run_and_report(told, here, dry_run, json_output)
 
 
 def _teacher_overrides(teacher: str | None) -> list[str]:

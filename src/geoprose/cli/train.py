@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from geoprose.training.run import RunResult
 
 
 def register(app: typer.Typer) -> None:
@@ -26,29 +33,34 @@ def train(
     json_output: bool = typer.Option(False, "--json", help="Print one JSON object on stdout."),
 ) -> None:
     """Train a system as a recipe says; Ctrl-C leaves a checkpoint to --resume from."""
-    from geoprose.training.run import plan_recipe, run_recipe
+    if tiny and ray_workers:
+        raise typer.BadParameter("--tiny runs in this process; leave --ray out.")
+    told = {"recipe": recipe, "overrides": overrides, "out_dir": out_dir, "resume": resume, "data_dir": data_dir}
+    run_and_report(told, _tiny if tiny else _way(ray_workers), dry_run, json_output)
+
+
+def run_and_report(
+    told: Mapping[str, Any], run: Callable[[Mapping[str, Any]], RunResult], is_dry: bool, is_json: bool
+) -> None:
+    """Run a recipe, or plan it, and say what came of it; what `train` and `distill` share.
+
+    Args:
+        told: Arguments of ``run_recipe``, by name.
+        run: What runs them.
+        is_dry: Show the plan instead.
+        is_json: Print one JSON object.
+    """
+    from geoprose.training.run import plan_recipe
 
     _log_to_stderr()
-    if dry_run:
-        plan = plan_recipe(recipe, overrides, data_dir)
-        typer.echo(json.dumps(plan) if json_output else _plan_text(plan))
+    if is_dry:
+        plan = plan_recipe(told["recipe"], told["overrides"], told["data_dir"])
+        typer.echo(json.dumps(plan) if is_json else _plan_text(plan))
         return
-    if tiny:
-        from geoprose.training.tiny import run_tiny
-
-        if ray_workers:
-            raise typer.BadParameter("--tiny runs in this process; leave --ray out.")
-        result = run_tiny(recipe, overrides, out_dir, resume)
-    elif ray_workers:
-        from geoprose.training.processes.ray_launch import run_with_ray
-
-        told = {"recipe": recipe, "overrides": overrides, "out_dir": out_dir, "resume": resume, "data_dir": data_dir}
-        result = run_with_ray(told, ray_workers)
-    else:
-        result = run_recipe(recipe, overrides, out_dir, resume, data_dir)
+    result = run(told)
     if os.environ.get("RANK", "0") != "0":  # of several processes the first one speaks
         return
-    if json_output:
+    if is_json:
         typer.echo(
             json.dumps({"out_dir": str(result.out_dir), "system_dir": str(result.system_dir), "run": result.record})
         )
@@ -59,6 +71,27 @@ def train(
         typer.echo(f"  stage {name}: {stage['steps']} steps, last loss {loss}, {stage['num_trainable']:,} parameters")
     typer.echo(f"system: {result.system_dir}")
     typer.echo(f"record: {result.out_dir / 'run.json'}")
+
+
+def here(told: Mapping[str, Any]) -> RunResult:
+    """Train in this process, or in those that a launcher started."""
+    from geoprose.training.run import run_recipe
+
+    return run_recipe(**told)
+
+
+def _way(ray_workers: int) -> Callable[[Mapping[str, Any]], RunResult]:
+    if not ray_workers:
+        return here
+    from geoprose.training.processes.ray_launch import run_with_ray
+
+    return partial(run_with_ray, num_workers=ray_workers)
+
+
+def _tiny(told: Mapping[str, Any]) -> RunResult:
+    from geoprose.training.tiny import run_tiny
+
+    return run_tiny(told["recipe"], told["overrides"], told["out_dir"], told["resume"])
 
 
 def _plan_text(plan: dict[str, object]) -> str:
