@@ -49,7 +49,7 @@ def test_a_task_in_shards_and_a_suite(place: Path, tmp_path: Path) -> None:
     assert "skipped world: " in done.output
     assert (tmp_path / "suite" / "report.html").is_file()
     printed = runner.invoke(app, [*suite, "--out", str(tmp_path / "suite"), "--rescore", "--json"])
-    assert json.loads(printed.output[printed.output.index("{") :])["tasks"]["colours"]["overall"]["n"] == 6
+    assert json.loads(printed.stdout)["tasks"]["colours"]["overall"]["n"] == 6
 
 
 @pytest.mark.parametrize(

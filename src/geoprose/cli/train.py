@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from geoprose.cli.logs import logs_on_stderr
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -52,12 +54,12 @@ def run_and_report(
     """
     from geoprose.training.run import plan_recipe
 
-    _log_to_stderr()
-    if is_dry:
-        plan = plan_recipe(told["recipe"], told["overrides"], told["data_dir"])
-        typer.echo(json.dumps(plan) if is_json else _plan_text(plan))
-        return
-    result = run(told)
+    with logs_on_stderr():
+        if is_dry:
+            plan = plan_recipe(told["recipe"], told["overrides"], told["data_dir"])
+            typer.echo(json.dumps(plan) if is_json else _plan_text(plan))
+            return
+        result = run(told)
     if os.environ.get("RANK", "0") != "0":  # of several processes the first one speaks
         return
     if is_json:
@@ -106,14 +108,3 @@ def _plan_text(plan: dict[str, object]) -> str:
     if plan["recipe"]["launch"]:  # type: ignore[index]
         lines.append(f"  launch: {plan['recipe']['launch']}")  # type: ignore[index]
     return "\n".join(lines)
-
-
-def _log_to_stderr() -> None:
-    import logging
-
-    logger = logging.getLogger("geoprose")
-    if not any(isinstance(handler, logging.StreamHandler) for handler in logger.handlers):
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
