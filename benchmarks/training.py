@@ -317,18 +317,39 @@ def measured_head_kib(side: str) -> float:
     return peak_rise_kib(lambda: pass_over(HEAD_POSITIONS, HEAD_ANSWERS))
 
 
+@dataclass
+class Sides:
+    """Both models with the same weights, frozen alike; ``ours`` is our step, ``theirs`` waits for its batches."""
+
+    system: Any
+    theirs: Any
+    key_map: Any
+    ours: Callable[[], float]
+    encoding_s: float
+
+    def gradients(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the gradients of both after a step, under our names."""
+        return whole_set(gradients_of(self.system.model), gradients_of(self.theirs, self.key_map))
+
+
+def both_sides(case: Case, start: Path, folder: Path, is_exact: bool = False) -> Sides:
+    """Open both sides of a stage."""
+    session = open_stage(case, start, folder, is_exact)
+    theirs, key_map = twin(session.system)
+    ours, encoding_s = our_step(session)
+    freeze_like(theirs, session.system.model, key_map)
+    return Sides(session.system, theirs.train(), key_map, ours, encoding_s)
+
+
 def exact_gradients(case: Case, start: Path, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the gradients of both sides in float64, a peer's row at a time."""
-    session = open_stage(case, start, folder, is_exact=True)
-    theirs, key_map = twin(session.system)
-    ours, _ = our_step(session)
-    freeze_like(theirs, session.system.model, key_map)
-    batches = peer_batches(session.system, replace(case, peer_rows=1), folder)
+    sides = both_sides(case, start, folder, is_exact=True)
+    batches = peer_batches(sides.system, replace(case, peer_rows=1), folder)
     for batch in batches:
         batch["pixel_values"] = batch["pixel_values"].double()
-    ours()
-    peer_step(theirs.double().train(), batches)()
-    return whole_set(gradients_of(session.system.model), gradients_of(theirs, key_map))
+    sides.ours()
+    peer_step(sides.theirs.double(), batches)()
+    return sides.gradients()
 
 
 def measure(case: Case, arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -336,15 +357,12 @@ def measure(case: Case, arguments: argparse.Namespace, folder: Path) -> dict[str
     write_data(folder, case)
     start = save_start(arguments.size, folder)
     exact_ours, exact = exact_gradients(case, start, folder)
-    session = open_stage(case, start, folder)
-    theirs, key_map = twin(session.system)
-    ours, encoding_s = our_step(session)
-    freeze_like(theirs, session.system.model, key_map)
-    peer = peer_step(theirs.train(), peer_batches(session.system, case, folder))
-    losses = (ours(), peer())
-    mine, peers = whole_set(gradients_of(session.system.model), gradients_of(theirs, key_map))
+    sides = both_sides(case, start, folder)
+    peer = peer_step(sides.theirs, peer_batches(sides.system, case, folder))
+    losses = (sides.ours(), peer())
+    mine, peers = sides.gradients()
     figures: dict[str, Any] = {
-        "encoding_once_cpu_s": round(encoding_s, 3),
+        "encoding_once_cpu_s": round(sides.encoding_s, 3),
         "loss": losses,
         "loss_difference": abs(losses[0] - losses[1]) / abs(losses[1]),
         "samples": case.pictures * case.questions,
@@ -357,12 +375,12 @@ def measure(case: Case, arguments: argparse.Namespace, folder: Path) -> dict[str
     }
     del exact_ours, exact, mine, peers
     measures = {
-        "ours": lambda: call_cpu_seconds(ours),
+        "ours": lambda: call_cpu_seconds(sides.ours),
         "transformers": lambda: call_cpu_seconds(peer),
     }
     seconds = interleave(measures, arguments.runs, warmup=0)  # the comparison above was the warm-up
     if not arguments.no_trl:
-        seconds["sft_trainer"] = sft_seconds(theirs, session.system, case, folder, arguments.runs)
+        seconds["sft_trainer"] = sft_seconds(sides.theirs, sides.system, case, folder, arguments.runs)
     return figures | {"cpu_s": {key: round(value, 3) for key, value in seconds.items()}}
 
 

@@ -11,6 +11,7 @@ from geoprose.core.errors import DataError
 from geoprose.core.types import Message, Sample
 from geoprose.data.collator import Row
 from geoprose.systems.build import build_system
+from geoprose.training.feeds.base import Feed
 from geoprose.training.losses.base import LossContext
 from geoprose.training.losses.lm import LmLoss
 from geoprose.training.pictures.images import ImageScan
@@ -62,17 +63,17 @@ def test_the_limit_is_the_context_or_the_packed_row(system: Any, monkeypatch: py
 def test_an_error_names_the_samples(system: Any, tmp_path: Path) -> None:
     source = _source(tmp_path, "yes", "x" * 500, "no", "x" * 400)
     with pytest.raises(DataError, match=r"2 samples are longer than the 300 tokens.*1 \(\d+ tokens\), 3 \(") as error:
-        fit_sources(_stage(), RowEncoder(system, VISION, RowOptions()), [source])
+        fit_sources(_stage(), RowEncoder(system, VISION, RowOptions()), [source], Feed.texts)
     assert "too_long" in str(error.value)
 
 
 def test_skipping_and_cutting_are_counted(system: Any, tmp_path: Path) -> None:
     source = _source(tmp_path, "yes", "x" * 500, "no")
     encoder = RowEncoder(system, VISION, RowOptions())
-    (kept,), found = fit_sources(_stage(too_long="skip"), encoder, [source])
+    (kept,), found = fit_sources(_stage(too_long="skip"), encoder, [source], Feed.texts)
     assert [sample.id for sample in kept.samples] == ["0", "2"]
     assert found.to_dict() == {"limit": 300, "skipped": 1, "truncated": 0}
-    (kept,), found = fit_sources(_stage(too_long="truncate"), encoder, [source])
+    (kept,), found = fit_sources(_stage(too_long="truncate"), encoder, [source], Feed.texts)
     assert len(kept.samples) == 3
     assert found.to_dict() == {"limit": 300, "skipped": 0, "truncated": 1}
     assert found.truncated["1"] > 500
@@ -80,7 +81,12 @@ def test_skipping_and_cutting_are_counted(system: Any, tmp_path: Path) -> None:
 
 def test_a_source_that_is_too_long_whole_is_an_empty_mixture(system: Any, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nothing is left to train on"):
-        fit_sources(_stage(too_long="skip"), RowEncoder(system, VISION, RowOptions()), [_source(tmp_path, "x" * 500)])
+        fit_sources(
+            _stage(too_long="skip"),
+            RowEncoder(system, VISION, RowOptions()),
+            [_source(tmp_path, "x" * 500)],
+            Feed.texts,
+        )
 
 
 def test_cut_rows_are_as_long_as_the_limit(system: Any, tmp_path: Path) -> None:
@@ -113,5 +119,5 @@ def test_most_samples_are_not_tokenised(system: Any, tmp_path: Path, monkeypatch
     asked = []
     texts = encoder.texts
     monkeypatch.setattr(encoder, "texts", lambda unit: asked.append(unit.samples[0].id) or texts(unit))
-    fit_sources(_stage(too_long="skip"), encoder, [_source(tmp_path, "yes", "x" * 500)])
+    fit_sources(_stage(too_long="skip"), encoder, [_source(tmp_path, "yes", "x" * 500)], Feed.texts)
     assert asked == ["1"]

@@ -40,7 +40,8 @@ class ConversationFeed(Feed):
         self.capacity = stage.max_row_tokens if stage.packing == "packed" else None
         is_free = self.capacity is not None and packed_isolation(self.system.spec) == "positions"
         pad = self.system.processor.tokenizer.pad_token_id
-        is_causal = self.needs_text and self.capacity is None and ignores_padding(self.system.spec)
+        is_padded = self.needs_text and not (self.capacity or stage.join_rows or self.encoder.is_encoder_decoder)
+        is_causal = is_padded and ignores_padding(self.system.spec)
         self.collate = Collator(pad, join_rows=stage.join_rows, by_positions=is_free, is_causal=is_causal)
         self._lengths: dict[tuple[int, ...], int] = {}
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geoprose.core.errors import ConfigError, DataError
+from geoprose.data.arrays import read_array
 from geoprose.models.parts.heads.signals import signal_loss
 from geoprose.training.losses.base import Batch, Forward, LossContext, StageLoss
 
@@ -82,12 +83,7 @@ class SignalMseLoss(StageLoss):
 
 
 def _read(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    try:
-        array: np.ndarray = np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist. Is the data directory complete?") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is no array: {error}. Save it with numpy.save.") from error
+    array = read_array(path)
     if array.shape != shape:
         raise DataError(f"{path} has shape {array.shape}; the signal asks for {shape} (vectors, width).")
     return array.astype(np.float32)

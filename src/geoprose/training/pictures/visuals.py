@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from geoprose.core.errors import DataError
+from geoprose.data.arrays import read_array
 from geoprose.layout.modalities import MODALITIES, input_name
 from geoprose.processing.visuals import Video
 from geoprose.training.pictures.images import read_picture
@@ -125,7 +126,7 @@ def read_media(files: Mapping[str, Sequence[Path]]) -> dict[str, Tensor]:
     """
     read = {}
     for modality, paths in files.items():
-        arrays = [_read_array(path) for path in paths]
+        arrays = [_read_input(path) for path in paths]
         shapes = {array.shape for array in arrays}
         if len(shapes) > 1:
             where = paths[0].parent
@@ -135,13 +136,8 @@ def read_media(files: Mapping[str, Sequence[Path]]) -> dict[str, Tensor]:
     return read
 
 
-def _read_array(path: Path) -> np.ndarray:
-    try:
-        array: np.ndarray = np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist. Is the data directory complete?") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is no array: {error}. Save it with numpy.save in the shape of the encoder.") from error
+def _read_input(path: Path) -> np.ndarray:
+    array = read_array(path, "Save it with numpy.save in the shape of the encoder.")
     if not np.issubdtype(array.dtype, np.floating):
         raise DataError(f"{path} holds {array.dtype}; the encoders of further modalities read floating-point numbers.")
     return array.astype(np.float32)

@@ -69,12 +69,8 @@ def row_limit(system: Any, stage: StageSpec) -> int:
     return int(min(context, system.processor.tokenizer.model_max_length, packed))
 
 
-def _rows_of(encoder: RowEncoder, unit: Unit) -> list[Row]:
-    return encoder.texts(unit)
-
-
 def fit_sources(
-    stage: StageSpec, encoder: RowEncoder, sources: Sequence[LoadedSource], texts: Texts = _rows_of
+    stage: StageSpec, encoder: RowEncoder, sources: Sequence[LoadedSource], texts: Texts
 ) -> tuple[list[LoadedSource], TooLong]:
     """Apply the stage's ``too_long`` to every sample; most need not be tokenised for it.
 
