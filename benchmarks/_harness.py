@@ -65,7 +65,7 @@ def target(name: str, figure: float, bound: float, at_most: bool) -> dict[str, o
     met = figure <= bound if at_most else figure >= bound
     return {
         "name": name,
-        "figure": round(figure, 4),
+        "figure": float(f"{figure:.5g}"),  # differences are as small as 1e-7
         "target": f"{'<=' if at_most else '>='} {bound}",
         "met": bool(met),
     }

@@ -122,6 +122,7 @@ def train(folder: Path, out: Path) -> None:
 def main() -> None:
     """Kill, resume, compare; print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="the last line is one JSON object (always on)")
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()

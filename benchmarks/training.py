@@ -1,8 +1,9 @@
 """A training step of ours beside bare transformers and TRL's SFTTrainer: same weights, same pictures, same words.
 
 The system is LLaVA-1.5's arrangement with a ViT-B at 336 px (576 visual tokens) and a language model of 135 million
-parameters, random weights, float32. Align trains the connector on one caption a picture; instruct trains connector and
-language model on sixteen questions about one picture. Ours reads the frozen encoder's features from the cache, as the
+parameters, random weights, float32; its tokenizer is SmolLM2's, so that words are as many tokens as in a real run.
+Align trains the connector on one caption a picture; instruct trains connector and language model on sixteen questions
+about one picture. Ours reads the frozen encoder's features from the cache, as the
 engine does; what encoding costs once is reported beside. Loss and gradients are compared before anything is timed: in
 float32, and in float64, which says how far each side's float32 lies from the truth.
 """
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 MIN_ALIGN, MIN_INSTRUCT, MIN_MEMORY, MAX_DIFFERENCE = 1.4, 10.0, 6.0, 1e-5
 HEAD_POSITIONS, HEAD_ANSWERS, HEAD_VOCABULARY, HEAD_WIDTH = 1024, 128, 32768, 576
 WORDS = ("water", "forest", "harbour", "runway", "field", "roof", "road", "river", "court", "ship", "plane", "bridge")
+QUESTION, CAPTION_WORDS = "Is there a {} next to the {} in this image?", 12
+# The weights are random; the tokenizer is the asset's, and so is the token that ends a turn.
+LANGUAGE = {
+    "language_model": {"weights": {"asset": "smollm2-135m-instruct", "hub_id": None, "revision": None}},
+    "prompt": {"start": "", "assistant_stop": "<|im_end|>"},
+}
 SIZES: dict[str, dict[str, Any]] = {
     "full": {
         "resolution": {"image_size": 336},
@@ -67,7 +74,7 @@ SIZES: dict[str, dict[str, Any]] = {
                 "num_attention_heads": 6,
                 "num_key_value_heads": 6,
                 "intermediate_size": 512,
-                "vocab_size": 4096,
+                "vocab_size": 49152,
             }
         },
     },
@@ -101,10 +108,9 @@ def save_start(size: str, folder: Path) -> Path:
     from geoprose.systems.save import save_system
 
     spec = load_preset("llava-1.5")
-    # Why no system text: the tiny tokenizer writes a token a character, and rows should be as long as LLaVA's (650).
-    short = spec.prompt.model_copy(update={"default_system": ""})
-    larger = spec.model_copy(update={"tiny": merge(spec.tiny, SIZES[size]), "prompt": short})
-    return Path(save_system(build_system(larger, scale="tiny", dtype=torch.float32), folder / "start"))
+    values = merge(spec.model_dump(mode="json"), merge(LANGUAGE, SIZES[size]))
+    system = build_system(type(spec).model_validate(values), weights=False, dtype=torch.float32)
+    return Path(save_system(system, folder / "start"))
 
 
 def twin(system: Any) -> tuple[Any, Any]:
@@ -129,8 +135,10 @@ def write_data(folder: Path, case: Case) -> None:
         path = f"{picture}.png"
         Image.fromarray(random.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(folder / path)
         for number in range(case.questions):
-            asked = " ".join(random.choice(WORDS, 2))[:20]
-            answer = " ".join(random.choice(WORDS, 5 if case.questions == 1 else 1))[:36]
+            asked = QUESTION.format(*random.choice(WORDS, 2, replace=False))
+            answer = str(random.choice(("yes", "no")))
+            if case.questions == 1:
+                asked, answer = "Describe the image.", " ".join(random.choice(WORDS, CAPTION_WORDS))
             messages = (Message("user", f"<image>\n{asked}"), Message("assistant", answer))
             samples.append(Sample(f"{picture}-{number}", (path,), messages, "vqa", "train", (None,), {}))
     write_samples(samples, folder / "train.jsonl")
