@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -32,6 +32,7 @@ def evaluate(
         True, "--resume/--no-resume", help="Go on with an interrupted run in --out; else clear what it holds."
     ),
     shard: str = typer.Option("", "--shard", help="Do only part I/N of the work; the last part to finish scores."),
+    processes: int = typer.Option(1, "--processes", min=1, help="Share the questions of --task by local processes."),
     merge: bool = typer.Option(False, "--merge", help="Put finished shards together and score, without a model."),
     rescore: bool = typer.Option(False, "--rescore", help="Score the predictions already in --out, without a model."),
     blind: str = typer.Option("", "--blind", help="Directory of a system trained without pictures, as a baseline."),
@@ -47,6 +48,10 @@ def evaluate(
 
     if task and suite:
         raise ConfigError("Give --task or --suite, not both.")
+    if processes > 1 and (suite or shard or merge or rescore):
+        raise ConfigError(
+            "--processes shares the questions of one --task; leave --suite, --shard, --merge, --rescore out."
+        )
     with progress_lines("questions") as on_progress:
         options = EvaluateOptions(
             limit=limit or None,
@@ -60,7 +65,9 @@ def evaluate(
             batch_size=batch_size,
             on_progress=on_progress,
         )
-        if suite:
+        if processes > 1:
+            _show(_in_processes(system, task or "world", (data, out), options, processes), out, json_output)
+        elif suite:
             _evaluate_suite(system, suite, (data, out), options, json_output)
         else:
             _evaluate_task(system, task or "world", (data, out), options, json_output)
@@ -69,19 +76,33 @@ def evaluate(
 def _evaluate_task(
     system: str, task: str, dirs: tuple[Path, Path], options: EvaluateOptions, json_output: bool
 ) -> None:
-    import json
-
     from geoprose.evaluation.run import evaluate as evaluate_system
-    from geoprose.evaluation.table import score_table
 
     result = evaluate_system(system or None, task, *dirs, options)
-    if json_output:
-        typer.echo(json.dumps(result, ensure_ascii=False, allow_nan=False))
-    elif "waiting_for" in result:
+    if "waiting_for" in result and not json_output:
         typer.echo(_waiting(task, options, result["waiting_for"]))
     else:
-        typer.echo(score_table(result))
-        typer.echo(f"report: {dirs[1] / 'report.html'}")
+        _show(result, dirs[1], json_output)
+
+
+def _in_processes(
+    system: str, task: str, dirs: tuple[Path, Path], options: EvaluateOptions, num_processes: int
+) -> dict[str, Any]:
+    from geoprose.evaluation.processes import evaluate_in_processes
+
+    return evaluate_in_processes(system, task, dirs, options, num_processes)
+
+
+def _show(result: dict[str, Any], out: Path, json_output: bool) -> None:
+    import json
+
+    from geoprose.evaluation.table import score_table
+
+    if json_output:
+        typer.echo(json.dumps(result, ensure_ascii=False, allow_nan=False))
+        return
+    typer.echo(score_table(result))
+    typer.echo(f"report: {out / 'report.html'}")
 
 
 def _evaluate_suite(

@@ -30,15 +30,16 @@ def train(
     data_dir: Path | None = typer.Option(None, "--data", help="Folder that the recipe's sources are relative to."),
     resume: bool = typer.Option(False, "--resume", help="Go on with an interrupted run; the result is the same."),
     tiny: bool = typer.Option(False, "--tiny", help="Run all stages in seconds: random small parts, drawn data."),
+    processes: int = typer.Option(1, "--processes", min=1, help="Divide each step over this many local processes."),
     ray_workers: int = typer.Option(0, "--ray", min=0, help="Train in this many processes that Ray Train starts."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Check everything, show the plan, train and write nothing."),
     json_output: bool = typer.Option(False, "--json", help="Print one JSON object on stdout."),
 ) -> None:
     """Train a system as a recipe says; Ctrl-C leaves a checkpoint to --resume from."""
-    if tiny and ray_workers:
-        raise typer.BadParameter("--tiny runs in this process; leave --ray out.")
+    if sum((tiny, processes > 1, ray_workers > 0)) > 1:
+        raise typer.BadParameter("--tiny runs in this process, and --processes and --ray each start others: give one.")
     told = {"recipe": recipe, "overrides": overrides, "out_dir": out_dir, "resume": resume, "data_dir": data_dir}
-    run_and_report(told, _tiny if tiny else _way(ray_workers), dry_run, json_output)
+    run_and_report(told, _tiny if tiny else _way(processes, ray_workers), dry_run, json_output)
 
 
 def run_and_report(
@@ -82,7 +83,11 @@ def here(told: Mapping[str, Any]) -> RunResult:
     return run_recipe(**told)
 
 
-def _way(ray_workers: int) -> Callable[[Mapping[str, Any]], RunResult]:
+def _way(processes: int, ray_workers: int) -> Callable[[Mapping[str, Any]], RunResult]:
+    if processes > 1:
+        from geoprose.training.processes.local_launch import run_on_this_machine
+
+        return partial(run_on_this_machine, num_processes=processes)
     if not ray_workers:
         return here
     from geoprose.training.processes.ray_launch import run_with_ray

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from geoprose.core.types import Sample
     from geoprose.evaluation.answering.base import Examinee
-    from geoprose.evaluation.resume import Workplace
+    from geoprose.evaluation.resume import Shard, Workplace
     from geoprose.evaluation.tasks import TaskSpec
     from geoprose.systems.build import System
 
@@ -95,13 +95,19 @@ def predict_all(exam: Exam, examinees: Mapping[str, Examinee], work: Workplace) 
             examinee = examinees.get(source, examinees["system"])
             with in_float32(examinee.system):
                 _answer_in_pieces(source, examinee, exam, work, hashes)
-        elif work.shard.index == 1:
+        elif _is_own(source, names, work.shard):
             texts = baseline_texts(source, exam.task, (exam.train, exam.samples), exam.data_dir, examinees["system"])
             shown = [hashes.of(sample.images) for sample in exam.samples]
             path = predictions_path(work.out_dir, source)
             write_predictions(path, to_predictions(exam.samples, texts, source, shown))
             _remember_seconds(work, source, started)
     return left_out
+
+
+def _is_own(source: str, names: Sequence[str], shard: Shard) -> bool:
+    """Tell whether a baseline that answers all questions at once is for this shard; they take turns."""
+    whole = [name for name in names if name not in ("shuffled", "blind")]
+    return whole.index(source) % shard.count == shard.index - 1
 
 
 def planned_sources(exam: Exam, has_blind: bool) -> list[str]:
@@ -122,7 +128,7 @@ def in_float32(system: System[Any]) -> Iterator[None]:
 
 
 def pieces_of(samples: Sequence[Sample], size: int) -> list[list[int]]:
-    """Cut the samples into pieces of about ``size``: samples of the same pictures together, conversations whole.
+    """Cut the samples into even pieces of at most about ``size``; what is about the same pictures stays together.
 
     The pieces depend on the samples alone, so a run that is gone on with, or split into shards, batches its questions
     like one that is not: the answers are the same to the last bit.
@@ -130,6 +136,7 @@ def pieces_of(samples: Sequence[Sample], size: int) -> list[list[int]]:
     Returns:
         Places of the samples of each piece.
     """
+    size = -(-len(samples) // max(1, -(-len(samples) // size)))  # even, so that shards have as much to do
     groups: dict[object, list[int]] = {}
     for place, sample in enumerate(samples):
         groups.setdefault(sample.meta.get(BASE_KEY) or sample.images, []).append(place)

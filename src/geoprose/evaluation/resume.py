@@ -120,7 +120,7 @@ class Workplace:
                 "Choose another --out, or --no-resume to start anew."
             )
         elif not is_resume:
-            self._clear()
+            self.clear()
         self._partial.mkdir(parents=True, exist_ok=True)
         write_json(self._partial / PLAN_NAME, plan)
         state = self.state()
@@ -214,7 +214,12 @@ class Workplace:
             return _read_json(unfinished)
         return _read_json(finished).get("plan") if finished.is_file() else None
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
+        """Remove the answers of an earlier run, finished or not.
+
+        Raises:
+            TaskError: If another process works in the folder.
+        """
         refuse_while_held(self.out_dir, self.shard)
         for path in [*self._answers(), self.out_dir / RUN_NAME]:
             path.unlink(missing_ok=True)

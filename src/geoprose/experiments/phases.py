@@ -38,6 +38,10 @@ class Phases:
             self.seconds[name] = round(time.perf_counter() - start, 2)
 
     @staticmethod
-    def peak_memory_gib() -> float:
-        """Return the largest resident memory so far of this process or of any child, GiB."""
-        return round(peak_memory_bytes(with_children=True) / 2**30, 3)
+    def peak_memory_gib(num_beside: int = 0) -> float:
+        """Return the largest resident memory so far of this process or of any child, GiB.
+
+        Args:
+            num_beside: Children that worked at once beside it; their memory is added.
+        """
+        return round(peak_memory_bytes(with_children=True, num_beside=num_beside) / 2**30, 3)

@@ -67,12 +67,25 @@ def barrier() -> None:
 
 @contextmanager
 def main_first() -> Iterator[None]:
-    """Run the block in the first process, then in all others, which find on disk what the first one wrote."""
-    if not is_main():
+    """Run the block in the first process, then in all others, which find on disk what the first one wrote.
+
+    The first process meanwhile has the threads of all processes of its machine, which wait.
+    """
+    threads = torch.get_num_threads()
+    if is_main():
+        torch.set_num_threads(threads * _local_world_size())
+    else:
         barrier()
-    yield
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
     if is_main():
         barrier()
+
+
+def _local_world_size() -> int:
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if world_size() > 1 else 1
 
 
 def sum_over_ranks(values: Sequence[float]) -> list[float]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geoprose.core.errors import GeoproseError, ResourceError, TrainingError
 from geoprose.training.processes.distributed import TIMEOUT
-from geoprose.training.recipes import load_recipe
+from geoprose.training.processes.elsewhere import absolute, finished_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +14,6 @@ if TYPE_CHECKING:
     from geoprose.training.run import RunResult
 
 _RAY_FOLDER = "ray"
-_PATHS = ("out_dir", "data_dir")
 
 
 def run_with_ray(arguments: Mapping[str, Any], num_workers: int, use_gpu: bool | None = None) -> RunResult:
@@ -60,35 +57,10 @@ def run_with_ray(arguments: Mapping[str, Any], num_workers: int, use_gpu: bool |
         failures = getattr(error, "worker_failures", {}).values()  # what the workers raised, in order of rank
         ours = next((failure for failure in failures if isinstance(failure, GeoproseError)), None)
         raise ours or TrainingError(f"Ray could not run the workers to their end: {error}") from error
-    return _result(told["out_dir"])
-
-
-def absolute(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of ``run_recipe`` with a folder and absolute paths; a recipe's name stays a name.
-
-    Raises:
-        ConfigError: If the recipe is wrong.
-    """
-    told = dict(arguments)
-    if told.get("out_dir") is None:
-        told["out_dir"] = Path("runs") / load_recipe(told["recipe"], told.get("overrides", ())).name
-    told.update({name: Path(told[name]).absolute() for name in _PATHS if told.get(name) is not None})
-    if Path(told["recipe"]).is_file():
-        told["recipe"] = str(Path(told["recipe"]).absolute())
-    return told
+    return finished_run(told["out_dir"])
 
 
 def _worker(arguments: dict[str, Any]) -> None:
     from geoprose.training.run import run_recipe
 
     run_recipe(**arguments)
-
-
-def _result(out_dir: Path) -> RunResult:
-    from geoprose.training.init_from import SYSTEM_FOLDER
-    from geoprose.training.logs.run_record import RUN_FILE
-    from geoprose.training.run import RunResult
-    from geoprose.training.specs.recipe import RecipeSpec
-
-    record: dict[str, Any] = json.loads((out_dir / RUN_FILE).read_text())
-    return RunResult(out_dir, out_dir / SYSTEM_FOLDER, RecipeSpec.model_validate(record["recipe"]), record)

@@ -1,0 +1,119 @@
+"""The same run, its steps divided over processes of this machine.
+
+On processors, two processes of one thread each are faster than two threads of one process: threads wait for each other
+in every small operation, processes only once a step.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from geoprose.core.errors import ConfigError, GeoproseError, InputError, ResourceError, TrainingError
+from geoprose.training.processes.elsewhere import absolute, finished_run
+from geoprose.training.recipes import load_recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from geoprose.training.run import RunResult
+    from geoprose.training.specs.recipe import RecipeSpec
+    from geoprose.training.specs.stage import StageSpec
+
+_ERRORS: dict[int, type[GeoproseError]] = {error.exit_code: error for error in (ConfigError, ResourceError, InputError)}
+
+
+def run_on_this_machine(arguments: Mapping[str, Any], num_processes: int) -> RunResult:
+    """Train a recipe in several processes that share the micro-batches of each step; the result is that of one.
+
+    The processes are those of torchrun; the first one writes its progress to this process's stderr.
+
+    Args:
+        arguments: Of ``run_recipe``, by name.
+        num_processes: Processes that train together; the threads of this one are divided among them.
+
+    Raises:
+        ConfigError: If a stage's step cannot be divided, or the recipe is wrong.
+        GeoproseError: Of the kind that the first failed process ended with.
+    """
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, Std
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    told = absolute(arguments)
+    overrides = list(told.get("overrides", ()))
+    told["overrides"] = overrides + divided(load_recipe(told["recipe"], overrides), num_processes)
+    logs = tempfile.mkdtemp(prefix="geoprose-")
+    quiet = {rank: Std.ALL if rank else Std.OUT for rank in range(num_processes)}
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=num_processes,
+        run_id="geoprose",
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+        logs_specs=DefaultLogsSpecs(logs, redirects=quiet),
+    )
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the error below says it better
+    try:
+        with _threads_each(max(1, torch.get_num_threads() // num_processes)):
+            elastic_launch(config, sys.executable)(*_command(told))
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        kind = _ERRORS.get(failure.exitcode, TrainingError)
+        raise kind(
+            f"Process {rank} of {num_processes} ended with status {failure.exitcode}. The first one says above what "
+            f"happened, the others in {logs}. What is written is whole: go on with --resume."
+        ) from error
+    shutil.rmtree(logs, ignore_errors=True)
+    return finished_run(told["out_dir"])
+
+
+def divided(recipe: RecipeSpec, num_processes: int) -> list[str]:
+    """Return overrides with which ``num_processes`` processes take the very steps that one takes without them.
+
+    Raises:
+        ConfigError: If a stage's step holds a number of rows that cannot be divided.
+    """
+    return [f"stages.{index}.{_share(stage, num_processes)}" for index, stage in enumerate(recipe.stages)]
+
+
+def _share(stage: StageSpec, num_processes: int) -> str:
+    # Why micro-batches first: their rows stay together. Why not rows grouped by length: other groups, other steps.
+    names = ("accumulation",) if stage.packing == "length_grouped" else ("accumulation", "batch_size")
+    for name in names:
+        value = getattr(stage, name)
+        if value % num_processes == 0:
+            return f"{name}={value // num_processes}"
+    raise ConfigError(
+        f"Stage {stage.name} takes {stage.accumulation} micro-batches of {stage.batch_size} rows a step, which "
+        f"{num_processes} processes cannot share. Change its accumulation, or the number of processes."
+    )
+
+
+def _command(told: Mapping[str, Any]) -> list[str]:
+    words = ["-m", "geoprose.cli", "train", str(told["recipe"]), "--out", str(told["out_dir"])]
+    words += [word for change in told["overrides"] for word in ("--set", change)]
+    words += ["--data", str(told["data_dir"])] if told.get("data_dir") is not None else []
+    return words + (["--resume"] if told.get("resume") else [])
+
+
+@contextmanager
+def _threads_each(count: int) -> Iterator[None]:
+    """Let processes that start in the block use so many threads."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = str(count)
+    try:
+        yield
+    finally:
+        del os.environ["OMP_NUM_THREADS"]
+        if before is not None:
+            os.environ["OMP_NUM_THREADS"] = before
