@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from geoprose.layout.visual import PatchGroups, Plan
     from geoprose.systems.spec import SystemSpec
 
+INSTRUCTION_TOKENS = 32
+"""Length of the instruction that a connector reads beside the picture."""
 PUBLISHED_TEXT_TOKENS = 512
 """Length behind the GFLOPs of brief 004."""
 _BYTES_16 = 2
@@ -136,10 +138,12 @@ def memory_bytes(model: Any, tokens: int) -> Memory:
 
 
 def visual_inputs(spec: SystemSpec, plan: Plan) -> VisualInputs:
-    """Return empty pixels of one picture on the current device, in the current dtype."""
+    """Return empty pixels of one picture, and an instruction if it is read, on the current device, in its dtype."""
+    reads = getattr(spec.connector, "condition", False)
     return VisualInputs(
         pixel_values=_patches(spec, plan) if _cut(spec) else _pixels(plan.tiles),
         visual_layouts=torch.tensor([plan.layout], device="cpu"),
+        condition_ids=torch.zeros(plan.layout.num_tiles, INSTRUCTION_TOKENS, dtype=torch.long) if reads else None,
         **{name: _pixels(tiles) for name, tiles in plan.extra.items()},
     )
 

@@ -200,20 +200,22 @@ class QFormerConnector(Connector):
         hidden: Tensor = outputs.last_hidden_state
         return hidden
 
-    def _read(self, ids: Tensor | None, mask: Tensor | None, num_tiles: int) -> tuple[Tensor, Tensor]:
-        """Return the words (N, T, H) and the mask of queries and words (N, Q + T)."""
+    def _read(self, ids: Tensor | None, mask: Tensor | None, num_tiles: int) -> tuple[Tensor, Tensor | None]:
+        """Return the words (N, T, H) and the mask of queries and words (N, Q + T), None where every word is real."""
         assert self.words is not None
         if ids is None:
             raise ProcessingError(
                 "This Q-Former reads the instruction beside the picture; give condition_ids, as the processor makes "
                 "them with encode_conditions."
             )
-        mask = torch.ones_like(ids) if mask is None else mask
-        if len(ids) != num_tiles or mask.shape != ids.shape:
+        if len(ids) != num_tiles or (mask is not None and mask.shape != ids.shape):
+            shape = tuple(ids.shape if mask is None else mask.shape)
             raise ProcessingError(
-                f"condition_ids {tuple(ids.shape)} and condition_mask {tuple(mask.shape)} must both hold one row per "
-                f"tile; there are {num_tiles} tiles."
+                f"condition_ids {tuple(ids.shape)} and condition_mask {shape} must both hold one row per tile; there "
+                f"are {num_tiles} tiles."
             )
+        if mask is None:
+            return self.words(ids), None
         is_query = mask.new_ones(num_tiles, self.query_tokens.shape[1])
         return self.words(ids), torch.cat([is_query, mask], dim=1)
 
