@@ -56,16 +56,14 @@ def hardware() -> dict[str, Any]:
     }
 
 
-def peak_memory_bytes(with_children: bool = False, num_beside: int = 0) -> int:
+def peak_memory_bytes(with_children: bool = False) -> int:
     """Return the largest resident memory of this process so far.
 
     Args:
         with_children: Or of any process that it started and that has ended, whichever is larger.
-        num_beside: Processes that worked at once beside this one: as many times the largest of them is added. An upper
-            bound, since not all are largest at the same moment.
     """
-    own, child = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    peak = max(own + num_beside * child, child if with_children else 0)
+    who = [resource.RUSAGE_SELF, *([resource.RUSAGE_CHILDREN] if with_children else [])]
+    peak = max(resource.getrusage(process).ru_maxrss for process in who)
     return int(peak if sys.platform == "darwin" else peak * 1024)  # macOS counts bytes, Linux kibibytes
 
 

@@ -76,7 +76,7 @@ def run_demo(out_dir: Path, full: bool = False, on_phase: Callable[[str], None] 
             result["ablations"] = {name: _ablate(name, out_dir, world_dir) for name in ABLATIONS}
     with phases("ask"):
         answers = _ask_both(load_system(system_dir), world_dir, out_dir / "answers")
-    result |= {"seconds": phases.seconds, "peak_memory_gib": _peak_memory_gib(num_processes)}
+    result |= {"seconds": phases.seconds, "peak_memory_gib": phases.peak_memory_gib()}
     write_json(out_dir / "result.json", result)
     return DemoResult(result, out_dir / "report.html", answers)
 
@@ -103,10 +103,6 @@ def _num_processes() -> int:
     import torch
 
     return 1 if torch.cuda.is_available() or torch.get_num_threads() < 2 else 2
-
-
-def _peak_memory_gib(num_processes: int) -> float:
-    return Phases.peak_memory_gib(num_processes if num_processes > 1 else 0)
 
 
 def _train(recipe: str, run_dir: Path, world_dir: Path, num_processes: int) -> Path:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from geoprose.core import provenance
 from geoprose.core.errors import TaskError
 from geoprose.core.files import write_json
-from geoprose.experiments.phases import Phases
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +36,7 @@ def write_outcomes(
     found = make_result(reproduction, table) | {
         "costs": costs,
         "seconds": seconds,
-        "peak_memory_gib": Phases.peak_memory_gib(),
+        "peak_memory_gib": round(provenance.peak_memory_bytes(with_children=True) / 2**30, 3),
         "versions": provenance.package_versions(),
         "hardware": provenance.hardware(),
         "git_commit": provenance.git_commit(),
