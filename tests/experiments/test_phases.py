@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from geoprose.experiments.phases import Phases
@@ -38,8 +39,9 @@ def test_peak_memory_counts_what_was_held() -> None:
 def test_processes_that_work_at_once_are_added_up() -> None:
     code = "import time; block = bytearray(150 * 2**20); block[::4096] = b'x' * len(block[::4096]); time.sleep(3)"
     phases = Phases()
+    own = psutil.Process().memory_info().rss / 2**30
     with phases("two"):
         children = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2)]
         for child in children:
             child.wait()
-    assert phases.peak_memory_gib() > 0.3
+    assert phases._sampled / 2**30 > own + 0.25  # the process's own peak may be larger, from tests before
