@@ -3,9 +3,9 @@
 The system is LLaVA-1.5's arrangement with a ViT-B at 336 px (576 visual tokens) and a language model of 135 million
 parameters, random weights, float32; its tokenizer is SmolLM2's, so that words are as many tokens as in a real run.
 Align trains the connector on one caption a picture; instruct trains connector and language model on sixteen questions
-about one picture. Ours reads the frozen encoder's features from the cache, as the
-engine does; what encoding costs once is reported beside. Loss and gradients are compared before anything is timed: in
-float32, and in float64, which says how far each side's float32 lies from the truth.
+about one picture. Ours reads the frozen encoder's features from the cache, as the engine does; what encoding costs once
+is reported beside. Loss and gradients are compared before anything is timed: in float32, and in float64, which says how
+far each side's float32 lies from the truth.
 """
 
 from __future__ import annotations

@@ -107,11 +107,9 @@ def _num_processes() -> int:
 
 def _train(recipe: str, run_dir: Path, world_dir: Path, num_processes: int) -> Path:
     from geoprose.training.processes.local_launch import run_on_this_machine
-    from geoprose.training.run import run_recipe
 
     told = {"recipe": recipe, "out_dir": run_dir, "resume": True, "data_dir": world_dir}
-    run = run_recipe(**told) if num_processes == 1 else run_on_this_machine(told, num_processes)  # type: ignore[arg-type]
-    return run.system_dir
+    return run_on_this_machine(told, num_processes).system_dir
 
 
 def _evaluate(

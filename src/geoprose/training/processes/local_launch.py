@@ -31,9 +31,9 @@ _ERRORS: dict[int, type[GeoproseError]] = {error.exit_code: error for error in (
 
 
 def run_on_this_machine(arguments: Mapping[str, Any], num_processes: int) -> RunResult:
-    """Train a recipe in several processes that share the micro-batches of each step; the result is that of one.
+    """Train a recipe in processes that share the micro-batches of each step; the result is that of one.
 
-    The processes are those of torchrun; the first one writes its progress to this process's stderr.
+    Several are those of torchrun, and the first one writes its progress to this process's stderr. One is this process.
 
     Args:
         arguments: Of ``run_recipe``, by name.
@@ -43,6 +43,10 @@ def run_on_this_machine(arguments: Mapping[str, Any], num_processes: int) -> Run
         ConfigError: If a stage's step cannot be divided, or the recipe is wrong.
         GeoproseError: Of the kind that the first failed process ended with.
     """
+    if num_processes == 1:
+        from geoprose.training.run import run_recipe
+
+        return run_recipe(**arguments)
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, Std
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
@@ -62,9 +66,8 @@ def run_on_this_machine(arguments: Mapping[str, Any], num_processes: int) -> Run
         max_restarts=0,
         logs_specs=DefaultLogsSpecs(logs, redirects=quiet),
     )
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the error below says it better
     try:
-        with _threads_each(max(1, torch.get_num_threads() // num_processes)):
+        with _launcher_with_threads(max(1, torch.get_num_threads() // num_processes)):
             elastic_launch(config, sys.executable)(*_command(told))
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
@@ -107,13 +110,16 @@ def _command(told: Mapping[str, Any]) -> list[str]:
 
 
 @contextmanager
-def _threads_each(count: int) -> Iterator[None]:
-    """Let processes that start in the block use so many threads."""
-    before = os.environ.get("OMP_NUM_THREADS")
+def _launcher_with_threads(count: int) -> Iterator[None]:
+    """Let processes that start in the block use so many threads, and keep torch's launcher quiet about their ends."""
+    logger, before = logging.getLogger("torch.distributed.elastic"), os.environ.get("OMP_NUM_THREADS")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)  # the error of the caller says it better
     os.environ["OMP_NUM_THREADS"] = str(count)
     try:
         yield
     finally:
+        logger.setLevel(level)
         del os.environ["OMP_NUM_THREADS"]
         if before is not None:
             os.environ["OMP_NUM_THREADS"] = before
