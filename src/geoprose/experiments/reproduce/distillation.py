@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, PositiveInt
 
-from geoprose.assets.resolve import resolve
 from geoprose.core.spec import Spec
 from geoprose.core.spec_paths import Place
 from geoprose.experiments.reproduce.base import Arm, MetricColumn, Reproduction, Trial
@@ -18,6 +17,7 @@ from geoprose.experiments.reproduce.distillation_exam import CAPTION, COLUMNS, V
 from geoprose.experiments.reproduce.distillation_findings import distillation_findings
 from geoprose.experiments.reproduce.distillation_methods import METHODS, PLAIN, START, TEACHER
 from geoprose.experiments.reproduce.outcomes import SECONDS_FILE, read_json
+from geoprose.experiments.reproduce.synonyms import METEOR, fetch_synonyms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from geoprose.experiments.reproduce.scores import Scores
 
 TEACHER_RECIPE, START_RECIPE, STUDENT_RECIPE = "_distil-demo-teacher", "_distil-demo-start", "_distil-demo-student"
-METEOR = "meteor-wordnet"
 TINY_RECIPE = ("scale=tiny", "num_threads=1", "features.encoder_precision=fp32")
 TINY_STAGE = ("steps=2", "precision=fp32", "log_every=1", "batch_size=2", "schedule.warmup_steps=1")
 
@@ -118,8 +117,7 @@ class Distillation(Reproduction):
             from geoprose.experiments.world import packaged_world
 
             packaged_world(self._world)
-        if self.settings.meteor == METEOR:
-            resolve("wordnet")  # scoring downloads nothing
+        fetch_synonyms(self.settings.meteor)
         write_exam(self._world, self._exam, self.settings.questions)
         self._run(START_RECIPE, self.work.out_dir / "start", self._tiny(2))
         if not self.settings.teacher:

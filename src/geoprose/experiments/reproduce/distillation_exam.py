@@ -16,6 +16,7 @@ from geoprose.evaluation.tasks import load_task
 from geoprose.experiments.reproduce.base import MetricColumn
 from geoprose.experiments.reproduce.outcomes import read_json
 from geoprose.experiments.reproduce.scores import Measured, Scores
+from geoprose.experiments.reproduce.synonyms import METEOR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,7 +82,7 @@ def _chosen(samples: Sequence[Sample], most: Mapping[str, int]) -> list[Sample]:
     return [sample for sample in samples if sample.id in kept]
 
 
-def sit_exam(system: Any, exam_dir: Path, out_dir: Path, split: str = "test", meteor: str = "meteor-wordnet") -> Scores:
+def sit_exam(system: Any, exam_dir: Path, out_dir: Path, split: str = "test", meteor: str = METEOR) -> Scores:
     """Let a system answer, unless it has, and return the figures of its answers.
 
     Args:

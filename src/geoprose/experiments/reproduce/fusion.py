@@ -13,6 +13,7 @@ from geoprose.experiments.reproduce.caption_exam import CIDER, COLUMNS, GROUNDIN
 from geoprose.experiments.reproduce.captioned import prepared
 from geoprose.experiments.reproduce.findings import Finding, contrasts, points
 from geoprose.experiments.reproduce.outcomes import read_json
+from geoprose.experiments.reproduce.synonyms import METEOR, fetch_synonyms
 from geoprose.experiments.reproduce.verdicts import OUTCOMES
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class FusionSettings(Spec):
     """Test pictures that are described, each twice: as itself and as another."""
     conditions: tuple[str, ...] = CONDITIONS
     """``adapted``: LoRA in the language model; ``frozen``: it stays as it is."""
-    meteor: str = "meteor-wordnet"
+    meteor: str = METEOR
     """Variant of the captioning protocol."""
 
 
@@ -81,7 +82,8 @@ class FusionExperiment(Reproduction):
         return COLUMNS
 
     def prepare(self) -> None:
-        """Build the data."""
+        """Fetch what scoring reads, and build the data."""
+        fetch_synonyms(self.settings.meteor)
         prepared(self.work, self.settings.max_train)
 
     def train(self, trial: Trial) -> None:
