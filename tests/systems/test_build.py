@@ -10,6 +10,7 @@ from geoprose.models.parts.encoders.position_table import resize_position_table
 from geoprose.systems.batch import prepare_batch
 from geoprose.systems.build import build_meta_model, build_system
 from geoprose.systems.presets import load_preset
+from geoprose.systems.pretrained import load_encoder
 from geoprose.systems.tiny import tiny_tokenizer
 from tests.fixtures.systems import PRESETS, conversation, picture
 
@@ -109,6 +110,40 @@ def test_pretrained_parts_arrive_whole(parts):
         system.processor.encode_conversation(conversation(), [16]).input_ids.count(system.model.config.image_token_id)
         == 16
     )
+
+
+@pytest.fixture
+def nan_memory(monkeypatch):
+    """Let every tensor that torch does not fill be full of NaN."""
+    was_deterministic = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    monkeypatch.setattr("torch.utils.deterministic.fill_uninitialized_memory", True)
+    yield
+    torch.use_deterministic_algorithms(was_deterministic)
+
+
+FRESH_PARTS = {
+    "nothing more": [],
+    "gated cross-attention": ['packer={"type": "media"}', 'fusion={"type": "gated_cross_attention", "every": 1}'],
+    "visual expert": ['fusion={"type": "visual_expert"}'],
+    "experts": ['fusion={"type": "modality_moe", "routing": "soft", "num_experts": 2}'],
+}
+
+
+@pytest.mark.parametrize("overrides", FRESH_PARTS.values(), ids=FRESH_PARTS)
+@pytest.mark.usefixtures("nan_memory")
+def test_what_no_pretrained_weights_fill_is_drawn(parts, overrides):
+    assert torch.empty(2).isnan().all(), "or the fixture does nothing"
+    model = build_system(load_preset("geochat", [*parts[3], *overrides])).model
+    assert [name for name, weight in model.state_dict().items() if not weight.isfinite().all()] == []
+
+
+def test_an_encoder_of_two_towers_is_not_half_filled(tmp_path):
+    system = build_system("deepseek-vl-hybrid", scale="tiny")
+    spec = system.spec
+    encoder = system.model.model.vision_encoder
+    with pytest.raises(ModelError, match=r"tower alone .* reads several towers"):
+        load_encoder(encoder, spec.vision_encoder, tmp_path, "vision_encoder")
 
 
 def test_missing_weights_cost_no_build(parts):

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from geoprose.models.config import GeoproseConfig
 
 Scale = Literal["full", "tiny"]
+_FILLED_PARTS = {"model", "vision_encoder", "branches", "language_model", "lm_head"}
+"""Parts of a pretrained composite whose weights are loaded; every other part starts fresh."""
 S = TypeVar("S", bound=BaseSystemSpec, default=SystemSpec)
 
 
@@ -229,10 +231,9 @@ def _pretrained_model(spec: SystemSpec, config: GeoproseConfig) -> Any:
     load_vision_encoder(model, spec.vision_encoder, vision_dir)
     load_branches(model, spec, branch_dirs)
     load_language_model(model, spec.language_model, language_dir)
-    model.model.connector.apply(model._init_weights)
-    model.model.packer.apply(model._init_weights)
-    if config.signals:
-        model.signal_heads.apply(model._init_weights)
+    for name, part in (*model.model.named_children(), *model.named_children()):
+        if name not in _FILLED_PARTS:
+            part.apply(model._init_weights)
     return model
 
 

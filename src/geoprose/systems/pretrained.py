@@ -120,8 +120,16 @@ def load_encoder(encoder: VisionEncoder, spec: VisionEncoderSpec, folder: Path, 
     """Put pretrained weights into an encoder; see ``load_vision_encoder``.
 
     Raises:
-        ModelError: If a weight is missing or has another shape, or the configs contradict.
+        ModelError: If a weight is missing or has another shape, the configs contradict, or the encoder has a second
+            tower, which one folder cannot fill.
     """
+    outside = [name for name, _ in encoder.named_parameters() if not name.startswith(f"{encoder.tower_path}.")]
+    if outside:
+        raise ModelError(
+            f"{part}.weights fills {encoder.tower_path} alone and would leave {outside[0]} and {len(outside) - 1} more "
+            f"undefined ({spec.type} reads several towers). Load a released checkpoint of the whole system, or build "
+            "with weights=False."
+        )
     tower: Any = encoder.get_submodule(encoder.tower_path)
     pretrained = _from_pretrained(type(tower), folder, part)
     _compare_configs(spec.config, pretrained.config, part, folder)
@@ -200,6 +208,8 @@ def _agree(ours: Any, theirs: Any) -> bool:
         return all(_agree(value, theirs.get(key)) for key, value in ours.items())
     if isinstance(ours, float) and isinstance(theirs, int | float):
         return math.isclose(ours, theirs, rel_tol=1e-6)  # GGUF stores float32
+    if isinstance(ours, int) and isinstance(theirs, list | tuple):
+        return list(theirs) == [ours, ours]  # InternViT writes the sides of a patch
     return bool(ours == theirs)
 
 
