@@ -64,9 +64,13 @@ def test_the_exit_codes_are_those_of_the_errors() -> None:
     assert documented == codes(GeoproseError) | {0, 130, 143}
 
 
+@pytest.fixture(scope="module")
+def generated(generator: dict[str, Any]) -> set[Path]:
+    return {(DOCS / generator["FOLDER"] / name).resolve() for name in generator["pages"]()}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_links_lead_somewhere(page: Path, generator: dict[str, Any]) -> None:
-    generated = {(DOCS / generator["FOLDER"] / name).resolve() for name in generator["pages"]()}
+def test_links_lead_somewhere(page: Path, generated: set[Path]) -> None:
     targets = [(page.parent / target).resolve() for target in LINK.findall(page.read_text())]
     assert [str(target) for target in targets if not target.exists() and target not in generated] == []
 
