@@ -149,13 +149,23 @@ def test_the_conversations_hold_the_same_questions(samples, world):
     assert not any("<image>" in message.text for message in first.messages[1:])
 
 
-def test_turned_training_tiles_have_true_answers_and_no_north(inputs, tmp_path):
-    build_world(tmp_path / "turned", small_settings(train_turns=(0, 5)), *inputs)
-    group = read_samples(tmp_path / "turned" / "train.jsonl")
-    augmented = [sample for sample in group if sample.meta.get("augmented")]
+def test_a_training_tile_is_shown_once_as_it_lies_or_turned(samples):
+    tiles = {str(sample.meta["tile"]) for sample in samples["train"] if len(sample.images) == 1}
+    places = ["_".join(tile.split("_")[:2]) for tile in tiles]
+    assert len(set(places)) == len(places)
+    assert 0.3 < sum(tile.endswith("_t5") for tile in tiles) / len(tiles) < 0.7
+
+
+def test_no_tile_is_turned_unless_wanted(inputs, tmp_path):
+    build_world(tmp_path / "world", small_settings(train_turns=(0,)), *inputs)
+    assert not any(sample.meta.get("augmented") for sample in read_samples(tmp_path / "world" / "train.jsonl"))
+
+
+def test_turned_training_tiles_have_true_answers_and_no_north(inputs, samples):
+    augmented = [sample for sample in samples["train"] if sample.meta.get("augmented")]
     assert augmented
     assert all(georef is None for sample in augmented if len(sample.images) == 1 for georef in sample.georefs)
-    assert not any(s.meta.get("augmented") for s in read_samples(tmp_path / "turned" / "test.jsonl"))
+    assert not any(sample.meta.get("augmented") for sample in samples["test"] + samples["val"])
     labels = read_labels(inputs[1], WIDTH_PX // 2, WIDTH_PX)
     located = next(sample for sample in augmented if sample.task == "location")
     x_px, y_px = (int(part[1:]) for part in str(located.meta["tile"]).split("_")[:2])

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from safetensors.torch import load_file
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
 
     from geoprose.training.run import RunResult
 
+# torch leaves its log files open
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 STAGES = [
     stage(accumulation=2, batch_size=3, packing="shared_prefix"),
     stage(
@@ -46,7 +52,6 @@ def test_one_way_to_start_processes_at_a_time() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # torch leaves its log files open
 def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
     data = write_tiny_data(tmp_path, 5)
     recipe = write_recipe(tmp_path, STAGES)
@@ -63,6 +68,40 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
     ]
     with pytest.raises(ConfigError, match=r"Process \d of 2 ended with status 2"):
         run_on_this_machine(told, 2)  # the folder holds a run
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_all_processes_with_a_checkpoint(tmp_path: Path, number: int, status: int) -> None:
+    data = write_tiny_data(tmp_path, 5)
+    recipe = write_recipe(tmp_path, [stage(batch_size=2, steps=400, save_every=1000, log_every=1)])
+    words = ["train", str(recipe), "--data", str(data), "--out", str(tmp_path / "run"), "--processes", "2"]
+    command = [sys.executable, "-m", "geoprose.cli", *words]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as training:
+        _wait_for_lines(tmp_path / "run", 3, training)
+        training.send_signal(number)
+        _, said = training.communicate(timeout=120)
+    assert training.returncode == status, said
+    assert "Traceback" not in said
+    assert "--resume" in said
+    stopped_at = len(_lines(tmp_path / "run"))
+    assert 3 <= stopped_at < 400
+    shared = run_on_this_machine(
+        {"recipe": str(recipe), "out_dir": tmp_path / "run", "data_dir": data, "resume": True}, 2
+    )
+    assert [line["step"] for line in _lines(shared.out_dir)] == list(range(1, 401))
+
+
+def _lines(out_dir: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for log in out_dir.glob("stages/*/log.jsonl") for line in log.read_text().splitlines()]
+
+
+def _wait_for_lines(out_dir: Path, count: int, training: subprocess.Popen[str]) -> None:
+    until = time.monotonic() + 120
+    while len(_lines(out_dir)) < count:
+        assert training.poll() is None, "it ended"
+        assert time.monotonic() < until, "it did not begin"
+        time.sleep(0.05)
 
 
 def _logs(run: RunResult) -> list[Path]:

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 DESCRIPTION = (
     "Questions about 64-pixel tiles of NASA's Blue Marble (one pixel is 1/15 degree, about 7.4 km at the equator), "
     "answered from the MODIS land cover of 2019, a raster made independently of the picture. Labels and imagery (2004) "
-    "are years apart, and wetlands and cities stay unlabelled."
+    "are years apart, and wetlands and cities stay unlabelled. About half of the training tiles have rows and columns "
+    "exchanged, so that what lies in the east or west is asked about as often as what lies in the north or south; they "
+    "have no georeference."
 )
 SPLIT = (
     "By longitude: north-south strips of tile columns are held out for test and validation, with a buffer of unused "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -43,10 +44,16 @@ def scored_questions(survey: Sequence[TileFacts], settings: WorldSettings) -> li
 
 def training_questions(survey: Sequence[TileFacts], settings: WorldSettings) -> list[Candidate]:
     """Return every question about every tile and about one pair per tile, each with its weight for drawing."""
-    shown = [facts if turn == 0 else turned_facts(facts, turn) for facts in survey for turn in settings.train_turns]
+    shown = [_as_shown(facts, settings.train_turns) for facts in survey]
     every = [item for task in TASKS if task != "two_tile" for item in _candidates(task, shown, settings)]
     pairs = two_tile(shown, settings.margins, settings.seed, settings.train_partners)
     return with_weights([*every, *pairs])
+
+
+def _as_shown(facts: TileFacts, turns: Sequence[int]) -> TileFacts:
+    """Return the tile in one of the turns, chosen by a hash of its name so that nothing else moves it."""
+    turn = turns[hashlib.sha256(facts.tile.id.encode()).digest()[0] % len(turns)]
+    return turned_facts(facts, turn) if turn else facts
 
 
 def _candidates(task: str, shown: Sequence[TileFacts], settings: WorldSettings) -> Iterable[Candidate]:

@@ -47,8 +47,11 @@ class WorldSettings(Spec):
     """Tiles with less labelled area than this are skipped."""
     seed: int = 0
     """Seed of the order in which candidate questions are taken."""
-    train_turns: tuple[int, ...] = (0,)
-    """Symmetries of the square shown for each training tile; 0 is the tile as it lies, 1 to 7 turn or mirror it."""
+    train_turns: tuple[int, ...] = Field(default=(0, 5), min_length=1)
+    """Symmetries of the square: each training tile is shown in one of them, chosen by a hash of its name. 0 is the tile
+    as it lies, 1 to 7 turn or mirror it. On the globe land cover changes from north to south far more often than from
+    east to west, so a system learns to answer one or the other and never "east"; 5 exchanges rows and columns, and both
+    become equally frequent."""
     margins: Margins = Margins()
     """How clear a case must be to be asked about."""
     eval_quotas: dict[str, Quota] = EVAL_QUOTAS

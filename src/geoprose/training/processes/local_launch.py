@@ -18,6 +18,7 @@ import torch
 
 from geoprose.core.errors import ConfigError, GeoproseError, InputError, ResourceError, TrainingError
 from geoprose.training.processes.elsewhere import absolute, finished_run
+from geoprose.training.processes.signals import handlers_kept, stopped_by
 from geoprose.training.recipes import load_recipe
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from geoprose.training.specs.recipe import RecipeSpec
     from geoprose.training.specs.stage import StageSpec
 
+_SECONDS_TO_STOP = 120
+"""How long a process that was told to stop may take for its step and its checkpoint."""
 _ERRORS: dict[int, type[GeoproseError]] = {error.exit_code: error for error in (ConfigError, ResourceError, InputError)}
 
 
@@ -41,13 +44,14 @@ def run_on_this_machine(arguments: Mapping[str, Any], num_processes: int) -> Run
 
     Raises:
         ConfigError: If a stage's step cannot be divided, or the recipe is wrong.
+        Interrupted: If Ctrl-C stopped the processes, after their checkpoint; Terminated after SIGTERM.
         GeoproseError: Of the kind that the first failed process ended with.
     """
     if num_processes == 1:
         from geoprose.training.run import run_recipe
 
         return run_recipe(**arguments)
-    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, Std
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException, Std
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -65,10 +69,14 @@ def run_on_this_machine(arguments: Mapping[str, Any], num_processes: int) -> Run
         rdzv_endpoint="localhost:0",
         max_restarts=0,
         logs_specs=DefaultLogsSpecs(logs, redirects=quiet),
+        shutdown_timeout=_SECONDS_TO_STOP,
     )
     try:
-        with _launcher_with_threads(max(1, torch.get_num_threads() // num_processes)):
+        with handlers_kept(), _launcher_with_threads(max(1, torch.get_num_threads() // num_processes)):
             elastic_launch(config, sys.executable)(*_command(told))
+    except SignalException as error:
+        how = f"Continue with the same command and --resume (folder {told['out_dir']})."
+        raise stopped_by(error.sigval, how) from error
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         kind = _ERRORS.get(failure.exitcode, TrainingError)

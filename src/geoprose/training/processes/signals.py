@@ -44,9 +44,27 @@ class StopRequest:
 
     def error(self, how_to_continue: str) -> TrainingError:
         """Return the error that ends the run with the right exit status."""
-        if self.signal_number == signal.SIGTERM:
-            return Terminated(f"Stopped by SIGTERM. {how_to_continue}")
-        return Interrupted(f"Interrupted. {how_to_continue}")
+        return stopped_by(self.signal_number, how_to_continue)
+
+
+def stopped_by(signal_number: int | None, how_to_continue: str) -> TrainingError:
+    """Return the error that ends a run that a signal stopped, with the right exit status."""
+    if signal_number == signal.SIGTERM:
+        return Terminated(f"Stopped by SIGTERM. {how_to_continue}")
+    return Interrupted(f"Interrupted. {how_to_continue}")
+
+
+@contextmanager
+def handlers_kept() -> Iterator[None]:
+    """Put back whatever handlers of signals the block installs, as torch's launcher does for good."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 @contextmanager
