@@ -138,12 +138,28 @@ def test_what_no_pretrained_weights_fill_is_drawn(parts, overrides):
     assert [name for name, weight in model.state_dict().items() if not weight.isfinite().all()] == []
 
 
-def test_an_encoder_of_two_towers_is_not_half_filled(tmp_path):
-    system = build_system("deepseek-vl-hybrid", scale="tiny")
-    spec = system.spec
+def test_an_encoder_whose_config_writes_both_sides_of_a_patch_comes_back(tmp_path):
+    system = build_system("internvl-2.5", scale="tiny")
     encoder = system.model.model.vision_encoder
-    with pytest.raises(ModelError, match=r"tower alone .* reads several towers"):
-        load_encoder(encoder, spec.vision_encoder, tmp_path, "vision_encoder")
+    encoder.tower.save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["patch_size"] == [14, 14]
+    other = build_system("internvl-2.5", scale="tiny", seed=1).model.model.vision_encoder
+    load_encoder(other, system.spec.vision_encoder, tmp_path, "vision_encoder")
+    assert all(torch.equal(value, other.state_dict()[name]) for name, value in encoder.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("preset", "why"),
+    [
+        ("deepseek-vl-hybrid", "tower alone .* reads several towers"),
+        ("cogvlm2", "no class for eva2_clip alone"),
+        ("fuyu", "no class for patch_linear alone"),
+    ],
+)
+def test_an_encoder_that_no_folder_fills_is_refused(preset, why, tmp_path):
+    system = build_system(preset, scale="tiny")
+    with pytest.raises(ModelError, match=why):
+        load_encoder(system.model.model.vision_encoder, system.spec.vision_encoder, tmp_path, "vision_encoder")
 
 
 def test_missing_weights_cost_no_build(parts):

@@ -120,17 +120,10 @@ def load_encoder(encoder: VisionEncoder, spec: VisionEncoderSpec, folder: Path, 
     """Put pretrained weights into an encoder; see ``load_vision_encoder``.
 
     Raises:
-        ModelError: If a weight is missing or has another shape, the configs contradict, or the encoder has a second
-            tower, which one folder cannot fill.
+        ModelError: If a weight is missing or has another shape, the configs contradict, or no folder of transformers
+            fills the whole encoder.
     """
-    outside = [name for name, _ in encoder.named_parameters() if not name.startswith(f"{encoder.tower_path}.")]
-    if outside:
-        raise ModelError(
-            f"{part}.weights fills {encoder.tower_path} alone and would leave {outside[0]} and {len(outside) - 1} more "
-            f"undefined ({spec.type} reads several towers). Load a released checkpoint of the whole system, or build "
-            "with weights=False."
-        )
-    tower: Any = encoder.get_submodule(encoder.tower_path)
+    tower = _tower_of(encoder, spec, part)
     pretrained = _from_pretrained(type(tower), folder, part)
     _compare_configs(spec.config, pretrained.config, part, folder)
     state = {name: rows for name, rows in pretrained.state_dict().items() if not encoder.is_dropped(name)}
@@ -143,6 +136,21 @@ def load_encoder(encoder: VisionEncoder, spec: VisionEncoderSpec, folder: Path, 
         )
     _assign(tower, state, part, folder)
     encoder.freeze_unused()
+
+
+def _tower_of(encoder: VisionEncoder, spec: VisionEncoderSpec, part: str) -> Any:
+    """Return the tower that a transformers folder fills, if that is the whole encoder."""
+    instead = "Load a released checkpoint of the whole system, or build with weights=False."
+    tower = dict(encoder.named_modules()).get(encoder.tower_path)
+    if not isinstance(tower, PreTrainedModel):
+        raise ModelError(f"{part}.weights: transformers has no class for {spec.type} alone. {instead}")
+    outside = [name for name, _ in encoder.named_parameters() if not name.startswith(f"{encoder.tower_path}.")]
+    if outside:
+        raise ModelError(
+            f"{part}.weights fills {encoder.tower_path} alone and would leave {outside[0]} and {len(outside) - 1} more "
+            f"undefined ({spec.type} reads several towers). {instead}"
+        )
+    return tower
 
 
 def load_language_model(model: GeoproseForConditionalGeneration, spec: LanguageModelSpec, folder: Path) -> None:
