@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from geoprose.core.errors import ConfigError
@@ -37,11 +36,11 @@ class CompassMlpConnector(UnshuffleMlpConnector):
 
     With ``z`` the hidden vector of a cell (all layers but the last) and ``C`` the cover of ``compass_cover``: cells are
     ``W z + b``; the whole is ``C_0 (W z + b)``; the directions are ``W' (C_1..4 z) + b'`` through a last layer of their
-    own (``contrast_layer``), since a difference of halves has another scale than a cell. An output norm takes the four
-    directions together, each other token by itself. A marker follows each direction: a token that is its position
-    vector alone. Started from the word for the direction, it is what an induction head copies when a question ends in
-    the word that the direction token resembles. So where something lies is read, not computed from sixteen tokens. The
-    order is whole, north, marker, south, marker, east, marker, west, marker, cells. Designed for this project's demo.
+    own (``contrast_layer``), since a difference of halves has another scale than a cell. A marker follows each
+    direction: a token that is its position vector alone. Started from the word for the direction, it is what an
+    induction head copies when a question ends in the word that the direction token resembles. So where something lies
+    is read, not computed from sixteen tokens. The order is whole, north, marker, south, marker, east, marker, west,
+    marker, cells. Designed for this project's demo.
 
     Args:
         in_size: Width of a patch feature.
@@ -63,7 +62,9 @@ class CompassMlpConnector(UnshuffleMlpConnector):
 
     def forward(self, features_NPE: Tensor) -> Tensor:
         """Return visual tokens (N, 9 + S * S, D)."""
-        contents = self._normed(self.tokens(self.merge(features_NPE)))
+        contents = self.tokens(self.merge(features_NPE))
+        if self.output_norm is not None:
+            contents = self.output_norm(contents)
         assert self.position_vectors is not None
         return self.with_markers(contents) + self.position_vectors
 
@@ -75,20 +76,6 @@ class CompassMlpConnector(UnshuffleMlpConnector):
         cells_NSD = self.layers[-1](hidden_NSD)
         contrasts = self.contrast_layer(cover[1:] @ hidden_NSD)
         return torch.cat([cover[:1] @ cells_NSD, contrasts, cells_NSD], dim=1)
-
-    def _normed(self, contents_NUD: Tensor) -> Tensor:
-        """Bring tokens to the scale of words: each by itself, but the four directions together.
-
-        What lies in the north differs much from north to south and little from east to west. Normed one by one, both
-        contrasts would be as large; together, the larger one stays the larger.
-        """
-        norm = self.output_norm
-        if norm is None:
-            return contents_NUD
-        contrasts = contents_NUD[:, 1 : len(SUMMARIES)]
-        together = F.layer_norm(contrasts, contrasts.shape[-2:], eps=norm.eps) * norm.weight + norm.bias
-        alone = norm(contents_NUD)
-        return torch.cat([alone[:, :1], together, alone[:, len(SUMMARIES) :]], dim=1)
 
     def with_markers(self, tokens_NUD: Tensor) -> Tensor:
         """Put an empty token behind each direction: (N, 5 + S * S, D) to (N, 9 + S * S, D)."""
