@@ -46,7 +46,7 @@ def test_compare_marks_what_differs():
     assert second["parameters"] > 1.8 * first["parameters"]
     assert second["flops"] > 1.8 * first["flops"]
     assert second["training_bytes"] > second["inference_bytes"]
-    text = runner.invoke(app, ["systems", "compare", "geochat", "geochat-13b"]).stdout
+    text = runner.invoke(app, ["systems", "compare", "demo", "demo-half"]).stdout
     assert "parameters  *" in text
     assert "connector  *" not in text
 
