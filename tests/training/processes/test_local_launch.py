@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
     from geoprose.training.run import RunResult
 
-# torch leaves its log files open
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+torch_leaves_its_log_files_open = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 STAGES = [
     stage(accumulation=2, batch_size=3, packing="shared_prefix"),
     stage(
@@ -52,6 +51,7 @@ def test_one_way_to_start_processes_at_a_time() -> None:
 
 
 @pytest.mark.slow
+@torch_leaves_its_log_files_open
 def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
     data = write_tiny_data(tmp_path, 5)
     recipe = write_recipe(tmp_path, STAGES)
@@ -71,6 +71,7 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@torch_leaves_its_log_files_open
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_stops_all_processes_with_a_checkpoint(tmp_path: Path, number: int, status: int) -> None:
     data = write_tiny_data(tmp_path, 5)

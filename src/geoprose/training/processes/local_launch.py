@@ -75,6 +75,7 @@ def run_on_this_machine(arguments: Mapping[str, Any], num_processes: int) -> Run
         with handlers_kept(), _launcher_with_threads(max(1, torch.get_num_threads() // num_processes)):
             elastic_launch(config, sys.executable)(*_command(told))
     except SignalException as error:
+        shutil.rmtree(logs, ignore_errors=True)
         how = f"Continue with the same command and --resume (folder {told['out_dir']})."
         raise stopped_by(error.sigval, how) from error
     except ChildFailedError as error:

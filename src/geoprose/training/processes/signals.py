@@ -56,27 +56,25 @@ def stopped_by(signal_number: int | None, how_to_continue: str) -> TrainingError
 
 @contextmanager
 def handlers_kept() -> Iterator[None]:
-    """Put back whatever handlers of signals the block installs, as torch's launcher does for good."""
+    """Put back the handlers of signals that the block changes; outside the main thread there is nothing to change."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
     before = {number: signal.getsignal(number) for number in numbers}
     try:
         yield
     finally:
-        if threading.current_thread() is threading.main_thread():
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
 def listen() -> Iterator[StopRequest]:
     """Turn SIGINT and SIGTERM into a request while the block runs; outside the main thread nothing changes."""
     request = StopRequest()
-    if threading.current_thread() is not threading.main_thread():
+    with handlers_kept():
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, request.handle)
         yield request
-        return
-    before = {number: signal.signal(number, request.handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield request
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
