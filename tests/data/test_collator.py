@@ -53,6 +53,12 @@ def test_joined_rows_do_not_see_each_other() -> None:
     ]
 
 
+def test_samples_are_numbered_over_rows_and_branches() -> None:
+    rows = [_row(2), _row(3, [0, 1, 2])]
+    assert Collator(9)(rows)["sample_of"].tolist() == [[0, 0, -1], [1, 2, 3]]
+    assert Collator(9, join_rows=True)(rows)["sample_of"].tolist() == [[0, 0, 1, 2, 3]]
+
+
 def test_pictures_and_targets_are_joined_in_order() -> None:
     rows = [_row(1), _row(1)]
     for number, row in enumerate(rows):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from geoprose.cli.train import here, run_and_report
+from geoprose.cli.train import run_and_report, runner
 
 
 def register(app: typer.Typer) -> None:
@@ -32,7 +32,7 @@ def distill(
     changes = [*overrides, *_teacher_overrides(teacher)]
     check_distils(load_recipe(recipe, changes))
     told = {"recipe": recipe, "overrides": changes, "out_dir": out_dir, "resume": resume, "data_dir": data_dir}
-    run_and_report(told, here, dry_run, json_output)
+    run_and_report(told, runner(), dry_run, json_output)
 
 
 def _teacher_overrides(teacher: str | None) -> list[str]:

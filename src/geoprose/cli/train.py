@@ -39,7 +39,7 @@ def train(
     if sum((tiny, processes > 1, ray_workers > 0)) > 1:
         raise typer.BadParameter("--tiny runs in this process, and --processes and --ray each start others: give one.")
     told = {"recipe": recipe, "overrides": overrides, "out_dir": out_dir, "resume": resume, "data_dir": data_dir}
-    run_and_report(told, _tiny if tiny else _way(processes, ray_workers), dry_run, json_output)
+    run_and_report(told, _tiny if tiny else runner(processes, ray_workers), dry_run, json_output)
 
 
 def run_and_report(
@@ -76,23 +76,15 @@ def run_and_report(
     typer.echo(f"record: {result.out_dir / 'run.json'}")
 
 
-def here(told: Mapping[str, Any]) -> RunResult:
-    """Train in this process, or in those that a launcher started."""
-    from geoprose.training.run import run_recipe
+def runner(processes: int = 1, ray_workers: int = 0) -> Callable[[Mapping[str, Any]], RunResult]:
+    """Return what runs a recipe: this process, several of this machine, or workers of Ray."""
+    if ray_workers:
+        from geoprose.training.processes.ray_launch import run_with_ray
 
-    return run_recipe(**told)
+        return partial(run_with_ray, num_workers=ray_workers)
+    from geoprose.training.processes.local_launch import run_on_this_machine
 
-
-def _way(processes: int, ray_workers: int) -> Callable[[Mapping[str, Any]], RunResult]:
-    if processes > 1:
-        from geoprose.training.processes.local_launch import run_on_this_machine
-
-        return partial(run_on_this_machine, num_processes=processes)
-    if not ray_workers:
-        return here
-    from geoprose.training.processes.ray_launch import run_with_ray
-
-    return partial(run_with_ray, num_workers=ray_workers)
+    return partial(run_on_this_machine, num_processes=processes)
 
 
 def _tiny(told: Mapping[str, Any]) -> RunResult:

@@ -160,6 +160,7 @@ class Collator:
             "input_ids": _pad([row.input_ids for row in rows], self.pad_token_id),
             "next_ids": _pad([row.next_ids for row in rows], IGNORED_LABEL),
             "position_ids": _pad([row.position_ids for row in rows], 0),
+            "sample_of": _pad(_samples(rows), PADDING_SEGMENT),
         }
         if all(row.placed for row in rows):
             blank = (0,) * len(rows[0].placed[0])
@@ -190,7 +191,20 @@ class Collator:
             "decoder_input_ids": _pad([row.decoder_ids for row in rows], self.pad_token_id),
             "decoder_attention_mask": (decoder != PADDING_SEGMENT).long(),
             "next_ids": _pad([row.next_ids for row in rows], IGNORED_LABEL),
+            "sample_of": _pad([[n] * len(row.next_ids) for n, row in enumerate(rows)], PADDING_SEGMENT),
         }
+
+
+def _samples(rows: Sequence[Row]) -> list[list[int]]:
+    """Return the number of each token's sample in the batch; a shared prefix counts as a sample of its own."""
+    numbers: dict[tuple[int, int, int], int] = {}
+    return [
+        [
+            numbers.setdefault((place, sequence, segment), len(numbers))
+            for sequence, segment in zip(row.sequences or [0] * len(row.segments), row.segments, strict=True)
+        ]
+        for place, row in enumerate(rows)
+    ]
 
 
 def _join_targets(rows: Sequence[Row]) -> dict[str, np.ndarray]:

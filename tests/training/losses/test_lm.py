@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
-from geoprose.training.losses.lm import causal_lm_loss_sum, chunked_lm_loss_sum
+from geoprose.training.losses.base import LossContext
+from geoprose.training.losses.lm import LmLoss, causal_lm_loss_sum, chunked_lm_loss_sum
+from geoprose.training.specs.loss_language import LmLossSpec
 from tests.fixtures.live_memory import PeakBytes
 
 
@@ -46,20 +49,42 @@ def test_label_smoothing_by_hand() -> None:
     assert math.isclose(float(loss), 0.9 * p[0] + 0.1 * (p[0] + p[1]) / 2, rel_tol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("reduction", "counts"), [("token", [4, 1, 2]), ("square", [2, 1, 2**0.5]), ("sample", [1, 1, 1])]
+)
+@pytest.mark.parametrize("chunk_tokens", [None, 3])
+def test_a_sample_counts_as_its_reduction_says(reduction: str, counts: list[float], chunk_tokens: int | None) -> None:
+    """Three samples of 4, 1 and 2 answer tokens; every token of sample s has the loss -log p_s."""
+    none = -100
+    next_ids = torch.tensor([[none, 0, 0, none, 0, 0, 0], [0, none, 0, none, none, none, none]])
+    sample_of = torch.tensor([[0, 0, 0, 0, 0, 0, 1], [2, 2, 2, 2, -1, -1, -1]])
+    p = torch.tensor([0.5, 0.25, 0.125], dtype=torch.float64)
+    hidden = torch.stack([p.log(), (1 - p).log()], dim=-1)[sample_of]
+    batch = {"next_ids": next_ids, "sample_of": sample_of}
+    forward = SimpleNamespace(hidden=hidden, batch=batch, model=SimpleNamespace(lm_head=lambda states: states))
+    loss = LmLoss(LmLossSpec(reduction=reduction, chunk_tokens=chunk_tokens), LossContext(None))
+    assert loss.num_items(batch) == pytest.approx(sum(counts))
+    expected = -(torch.tensor(counts, dtype=torch.float64) * p.log()).sum()
+    assert float(loss.loss_sum(forward)) == pytest.approx(float(expected))  # type: ignore[arg-type]
+    assert loss.num_items({"next_ids": next_ids[:, :1] * 0 + none, "sample_of": sample_of[:, :1]}) == 0.0
+
+
 @pytest.mark.parametrize("chunk_tokens", [1, 3, 100])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_chunks_have_the_same_loss_and_gradients(chunk_tokens: int, smoothing: float) -> None:
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_chunks_have_the_same_loss_and_gradients(chunk_tokens: int, smoothing: float, is_weighted: bool) -> None:
     torch.manual_seed(0)
     head = nn.Linear(4, 11).double()
     next_ids = torch.randint(-3, 11, (2, 9))
     next_ids[next_ids < 0] = -100
+    weights = torch.rand(int((next_ids >= 0).sum()), dtype=torch.float64) if is_weighted else None
     results = []
     for chunked in (False, True):
         hidden = torch.linspace(-1, 1, 72, dtype=torch.float64).view(2, 9, 4).requires_grad_()
         if chunked:
-            loss = chunked_lm_loss_sum(hidden, next_ids, head, chunk_tokens, smoothing)
+            loss = chunked_lm_loss_sum(hidden, next_ids, head, chunk_tokens, smoothing, weights)
         else:
-            loss = causal_lm_loss_sum(hidden, next_ids, head, smoothing)
+            loss = causal_lm_loss_sum(hidden, next_ids, head, smoothing, weights)
         results.append((loss, *torch.autograd.grad(loss, [hidden, *head.parameters()])))
     for whole, parts in zip(*results, strict=True):
         torch.testing.assert_close(parts, whole, rtol=1e-12, atol=1e-12)

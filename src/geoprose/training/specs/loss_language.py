@@ -18,6 +18,8 @@ class LmLossSpec(BaseLossSpec):
     the vocabulary does not grow with the batch. None: all at once, a little faster. Same loss, same gradients."""
     label_smoothing: NonNegativeFloat = Field(default=0.0, lt=1.0)
     """Share of the probability that is spread evenly over the vocabulary (BLIP-2 trains with 0.1)."""
+    reduction: Literal["token", "square", "sample"] = "token"
+    """How much a sample of n answer tokens counts: n (every token alike), the square root of n (InternVL 2.5), or 1."""
 
 
 class LexicalAlignmentSpec(BaseLossSpec):
