@@ -35,19 +35,33 @@ def test_tokens_follow_the_equation() -> None:
     hidden = connector.layers[1](connector.layers[0](merged))
     cells = connector.layers[2](hidden)
     north_minus_south = (hidden[:, 0] + hidden[:, 1] - hidden[:, 2] - hidden[:, 3]) / 2
+    east_minus_west = (hidden[:, 1] + hidden[:, 3] - hidden[:, 0] - hidden[:, 2]) / 2
+    read = torch.cat([north_minus_south, east_minus_west.abs(), hidden.mean(1)], dim=-1)
+    north = connector.contrast_layer(torch.nn.functional.gelu(connector.contrast_hidden(read)))
     output, vectors = connector(features), connector.position_vectors
     assert output.shape == (3, connector.num_visual_tokens(16), 6) == (3, 13, 6)
     torch.testing.assert_close(output[:, 0], cells.mean(1) + vectors[0])
-    torch.testing.assert_close(output[:, 1], connector.contrast_layer(north_minus_south) + vectors[1])
+    torch.testing.assert_close(output[:, 1], north + vectors[1])
     torch.testing.assert_close(output[:, [2, 4, 6, 8]], vectors[[2, 4, 6, 8]].expand(3, 4, 6))
     torch.testing.assert_close(output[:, 9:], cells + vectors[9:])
 
 
-def test_a_uniform_tile_has_no_contrast() -> None:
+def test_a_uniform_tile_looks_alike_in_all_directions() -> None:
     connector = CompassMlpConnector(4, 6, position_grid=2, factor=1)
     randomise(connector)
     tokens = connector.tokens(torch.randn(1, 1, 4).expand(1, 4, 4))
-    torch.testing.assert_close(tokens[0, 1:5], connector.contrast_layer.bias.expand(4, 6))
+    torch.testing.assert_close(tokens[0, 1:5], tokens[0, 1:2].expand(4, 6))
+
+
+@pytest.mark.parametrize(("turn", "seen"), [("mirror", [0, 1, 3, 2]), ("quarter", [3, 2, 0, 1])])
+def test_directions_turn_with_the_tile(turn: str, seen: list[int]) -> None:
+    connector = CompassMlpConnector(4, 6, position_grid=2, factor=1)
+    randomise(connector)
+    cells = torch.randn(1, 2, 2, 4)
+    turned = cells.flip(2) if turn == "mirror" else cells.rot90(-1, (1, 2))  # clockwise: west comes to the north
+    before, after = (connector.tokens(grid.reshape(1, 4, 4))[:, 1:5] for grid in (cells, turned))
+    torch.testing.assert_close(after, before[:, seen])
+    assert not torch.allclose(after, before)
 
 
 def test_every_parameter_gets_a_gradient_and_the_tokens_say_what_they_cover() -> None:

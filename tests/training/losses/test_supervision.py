@@ -9,6 +9,7 @@ import torch
 from geoprose.core.errors import DataError
 from geoprose.core.types import Message, Sample
 from geoprose.data.mixture import Unit
+from geoprose.models.parts.connectors.compass import SUMMARIES, compass_cover
 from geoprose.systems.build import build_system
 from geoprose.training.losses.supervision import (
     caption_vocabulary,
@@ -91,6 +92,22 @@ def test_a_contrast_shows_what_lies_more_on_its_side() -> None:
     ]  # a: 1 - 0.25 = 0.75, b: -0.75 is clipped; weight 3 * 0.75 clipped to 1
     same = cell_targets(_unit(_sample([{"a": 1.0}] * 4)), ("a", "b"), north_minus_south)[0]
     assert same[0].tolist() == pytest.approx([0.0, 0.0, 0.05])
+
+
+def test_a_class_counts_in_the_direction_to_which_it_leans_most() -> None:
+    cells = [{"a": 1.0}, {"a": 0.5, "b": 0.5}, {"b": 1.0}, {"b": 1.0}]
+    targets = cell_targets(_unit(_sample(cells)), ("a", "b"), compass_cover(2).numpy())[0]
+    # a leans 0.75 to the north and 0.25 to the west, b as much to the south and to the east: (1/3)^4 of 0.25 is left
+    faint = 0.25 / 81
+    expected = {
+        "whole": [0.375, 0.625, 1.0],
+        "north": [1.0, 0.0, 1.0],
+        "south": [0.0, 1.0, 1.0],
+        "east": [0.0, 1.0, 0.05],
+        "west": [1.0, 0.0, 0.05],
+    }
+    assert np.allclose(targets, [expected[name] for name in SUMMARIES])
+    assert 3 * faint < 0.05, "and so weighs as little as a direction where nothing lies"
 
 
 def test_caption_words() -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _WORD = re.compile(r"[a-z]+")
 _MIN_LETTERS = 4
 _MAX_VOCABULARY = 2000
-_CONTRAST_GAIN, _CONTRAST_FLOOR = 3.0, 0.05
+_CONTRAST_GAIN, _CONTRAST_FLOOR, _CONTRAST_POWER = 3.0, 0.05, 4
 _COMMON = frozenset(
     [
         "with",
@@ -105,7 +105,8 @@ def cell_targets(unit: Any, classes: Sequence[str], cover_US: np.ndarray) -> np.
     The cells of an image are a square grid. It is resampled to the grid of tokens by area: finer cells are averaged,
     coarser ones repeated. Let ``g = cover @ cells``. A token that covers cells takes the shares ``g / sum(g)`` with
     weight ``sum(g)``, how much of it is labelled. A contrast takes the classes that lie more on its positive side,
-    ``max(g, 0)`` normalised, with weight ``3 sum(max(g, 0))`` clipped to 0.05..1: no contrast, nothing to say.
+    ``h = max(g, 0)``, each where it leans most: ``h' = h (h / max over the contrasts of h)^4``, normalised, with weight
+    ``3 sum(h')`` clipped to 0.05..1: no contrast, nothing to say.
 
     Raises:
         DataError: If no sample of the unit has cells for its images, or the grids do not divide.
@@ -125,8 +126,11 @@ def cell_targets(unit: Any, classes: Sequence[str], cover_US: np.ndarray) -> np.
 
 def _token_targets(cells_SC: np.ndarray, cover_US: np.ndarray) -> np.ndarray:
     shown_UC = np.clip(cover_US @ cells_SC, 0.0, None)
-    total_U = shown_UC.sum(-1)
     is_contrast_U = (cover_US < 0).any(-1)
+    leaning_KC = shown_UC[is_contrast_U]
+    most_C = leaning_KC.max(0, initial=1e-9)
+    shown_UC[is_contrast_U] = leaning_KC * (leaning_KC / most_C) ** _CONTRAST_POWER
+    total_U = shown_UC.sum(-1)
     weight_U = np.where(is_contrast_U, np.clip(_CONTRAST_GAIN * total_U, _CONTRAST_FLOOR, 1.0), total_U)
     shares_UC = shown_UC / np.maximum(total_U, 1e-6)[:, None]
     return np.concatenate([shares_UC, weight_U[:, None]], axis=-1).astype(np.float32)

@@ -27,8 +27,8 @@ class DirectionWordsSpec(Spec):
     """Instead of the grid: the words of each position vector, whose mean embedding it starts from."""
     scale: PositiveFloat = 1.0
     """Multiplies the embeddings."""
-    token_scales: dict[int, PositiveFloat] = Field(default_factory=dict)
-    """Index of a token to another scale, with ``tokens``."""
+    token_scales: dict[int, NonNegativeFloat] = Field(default_factory=dict)
+    """Index of a token to another scale, with ``tokens``; 0 starts it without a position vector."""
 
 
 class WordSpanSpec(Spec):

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from geoprose.core.errors import ConfigError
 from geoprose.models.parts.connectors.unshuffle import UnshuffleMlpConnector
@@ -35,12 +36,13 @@ class CompassMlpConnector(UnshuffleMlpConnector):
     """The unshuffle MLP over S * S cells, with summary tokens in front (V = 9 + S * S).
 
     With ``z`` the hidden vector of a cell (all layers but the last) and ``C`` the cover of ``compass_cover``: cells are
-    ``W z + b``; the whole is ``C_0 (W z + b)``; the directions are ``W' (C_1..4 z) + b'`` through a last layer of their
-    own (``contrast_layer``), since a difference of halves has another scale than a cell. A marker follows each
-    direction: a token that is its position vector alone. Started from the word for the direction, it is what an
-    induction head copies when a question ends in the word that the direction token resembles. So where something lies
-    is read, not computed from sixteen tokens. The order is whole, north, marker, south, marker, east, marker, west,
-    marker, cells. Designed for this project's demo.
+    ``W z + b``; the whole is ``C_0 (W z + b)``; direction ``d`` is ``W' gelu(U [C_d z, |C_x z|, C_0 z] + c) + b'``
+    with ``x`` a direction across it: two layers of their own (``contrast_hidden``, ``contrast_layer``), since a
+    difference of halves has another scale than a cell, and since whether a class lies north above all depends on how
+    far it leans east or west. A marker follows each direction: a token that is its position vector alone. Started from
+    the word for the direction, it is what an induction head copies when a question ends in the word that the direction
+    token resembles. So where something lies is read, not computed from sixteen tokens. The order is whole, north,
+    marker, south, marker, east, marker, west, marker, cells. Designed for this project's demo.
 
     Args:
         in_size: Width of a patch feature.
@@ -57,6 +59,7 @@ class CompassMlpConnector(UnshuffleMlpConnector):
             )
         compass_cover(position_grid)  # refuse an odd grid now
         self.grid = position_grid
+        self.contrast_hidden = nn.Linear(3 * out_size, out_size)
         self.contrast_layer = nn.Linear(out_size, out_size)
         self.position_vectors = nn.Parameter(torch.zeros(2 * len(SUMMARIES) - 1 + position_grid**2, out_size))
 
@@ -74,8 +77,16 @@ class CompassMlpConnector(UnshuffleMlpConnector):
         cover = compass_cover(self.grid).to(merged_NSE)
         hidden_NSD = self.layers[:-1](merged_NSE)
         cells_NSD = self.layers[-1](hidden_NSD)
-        contrasts = self.contrast_layer(cover[1:] @ hidden_NSD)
-        return torch.cat([cover[:1] @ cells_NSD, contrasts, cells_NSD], dim=1)
+        return torch.cat([cover[:1] @ cells_NSD, self.directions(cover @ hidden_NSD), cells_NSD], dim=1)
+
+    def directions(self, summaries_N5D: Tensor) -> Tensor:
+        """Return what lies north, south, east and west (N, 4, D) from the hidden vectors of the five summaries."""
+        along = summaries_N5D[:, 1:]
+        across = along[:, [2, 3, 0, 1]].abs()
+        whole = summaries_N5D[:, :1].expand_as(along)
+        hidden = self.contrast_hidden(torch.cat([along, across, whole], dim=-1))
+        directions: Tensor = self.contrast_layer(F.gelu(hidden))
+        return directions
 
     def with_markers(self, tokens_NUD: Tensor) -> Tensor:
         """Put an empty token behind each direction: (N, 5 + S * S, D) to (N, 9 + S * S, D)."""
