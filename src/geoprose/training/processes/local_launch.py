@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _SECONDS_TO_STOP = 120
 """How long a process that was told to stop may take for its step and its checkpoint."""
+_QUIET = {"TORCH_CPP_LOG_LEVEL": "ERROR", "PYTHONWARNINGS": "ignore::FutureWarning:accelerate.accelerator"}
+"""Environment of processes whose user has not set it: each would print two warnings that nobody here can act on."""
 _ERRORS: dict[int, type[GeoproseError]] = {error.exit_code: error for error in (ConfigError, ResourceError, InputError)}
 
 
@@ -72,7 +74,7 @@ def run_on_this_machine(arguments: Mapping[str, Any], num_processes: int) -> Run
         shutdown_timeout=_SECONDS_TO_STOP,
     )
     try:
-        with handlers_kept(), _launcher_with_threads(max(1, torch.get_num_threads() // num_processes)):
+        with handlers_kept(), _launcher(max(1, torch.get_num_threads() // num_processes)):
             elastic_launch(config, sys.executable)(*_command(told))
     except SignalException as error:
         shutil.rmtree(logs, ignore_errors=True)
@@ -119,16 +121,17 @@ def _command(told: Mapping[str, Any]) -> list[str]:
 
 
 @contextmanager
-def _launcher_with_threads(count: int) -> Iterator[None]:
+def _launcher(num_threads: int) -> Iterator[None]:
     """Let processes that start in the block use so many threads, and keep torch's launcher quiet about their ends."""
-    logger, before = logging.getLogger("torch.distributed.elastic"), os.environ.get("OMP_NUM_THREADS")
-    level = logger.level
+    logger = logging.getLogger("torch.distributed.elastic")
+    level, before = logger.level, dict(os.environ)
     logger.setLevel(logging.CRITICAL)  # the error of the caller says it better
-    os.environ["OMP_NUM_THREADS"] = str(count)
+    os.environ.update({**_QUIET, **before, "OMP_NUM_THREADS": str(num_threads)})
     try:
         yield
     finally:
         logger.setLevel(level)
-        del os.environ["OMP_NUM_THREADS"]
-        if before is not None:
-            os.environ["OMP_NUM_THREADS"] = before
+        for name in ("OMP_NUM_THREADS", *_QUIET):
+            os.environ.pop(name)
+            if name in before:
+                os.environ[name] = before[name]
