@@ -16,6 +16,7 @@ from geoprose.training.losses.supervision import (
     caption_words,
     cell_targets,
     cells_of,
+    check_labelled,
     token_cover,
     word_embeddings,
 )
@@ -62,6 +63,13 @@ def test_two_images_take_their_own_cells() -> None:
 def test_cells_that_do_not_fit_are_refused(cells: list[dict[str, float]]) -> None:
     with pytest.raises(DataError, match="cell"):
         cell_targets(_unit(_sample(cells)), ("a",), np.eye(4, dtype=np.float32))
+
+
+def test_every_picture_needs_cells_in_one_of_its_samples() -> None:
+    labelled, caption, bare = _sample([{"a": 1.0}]), _sample(None), _sample(None, ("b.png",))
+    check_labelled([labelled, caption])
+    with pytest.raises(DataError, match="1 of 3 samples show pictures without"):
+        check_labelled([labelled, caption, bare])
 
 
 def test_cover_is_the_identity_for_a_square_grid() -> None:

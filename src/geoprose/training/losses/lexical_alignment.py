@@ -21,6 +21,7 @@ from geoprose.training.losses.supervision import (
     caption_words,
     cell_targets,
     cells_of,
+    check_labelled,
     token_cover,
     word_embeddings,
 )
@@ -132,6 +133,7 @@ class LexicalAlignmentLoss(StageLoss):
         places, self.cover_US = token_cover(system.model.model.connector, system.model.model.num_visual_tokens)
         self.places = torch.from_numpy(places)
         if self.uses_cells:
+            check_labelled(samples)
             self.classes = _classes(spec, samples)
             words = [spec.words.get(name, name) for name in self.classes]
         else:

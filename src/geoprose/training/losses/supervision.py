@@ -76,6 +76,21 @@ def cells_of(sample: Sample) -> list[dict[str, float]]:
     return flatten(sample.meta.get("cell_composition"))
 
 
+def check_labelled(samples: Sequence[Sample]) -> None:
+    """Check that every picture has cells in one of its samples at least.
+
+    Raises:
+        DataError: With the number of samples whose pictures have none, and the first of them.
+    """
+    labelled = {sample.images for sample in samples if cells_of(sample)}
+    bare = [sample for sample in samples if sample.images not in labelled]
+    if bare:
+        raise DataError(
+            f"{len(bare)} of {len(samples)} samples show pictures without meta['cell_composition'], the first is "
+            f"{bare[0].id}. Use supervision: captions, or data with dense labels."
+        )
+
+
 def token_cover(connector: Any, num_visual_tokens: int) -> tuple[np.ndarray, np.ndarray]:
     """Return which visual tokens show something of the picture, and which cells each of them shows.
 
