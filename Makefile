@@ -41,8 +41,9 @@ demo: $(VENV)/.ready-demo  ## data, training, evaluation, report, three answers 
 demo-full: $(VENV)/.ready-demo  ## the demo plus the blind system and the ablations (no limit of minutes)
 	$(MALLOC) $(BIN)/geoprose demo --out runs/demo --full
 
+# Files in their order: sorted by their number of tests, the few long ones would come last and leave a processor idle.
 test: $(READY)  ## the default test suite: offline, CPU, under ten minutes
-	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 parity: $(READY)  ## the heavier proofs
 	$(ONE_THREAD) $(BIN)/python -m pytest -m "slow and not gpu and not network"
