@@ -16,7 +16,7 @@ from geoprose.training.losses.supervision import (
     caption_words,
     cell_targets,
     cells_of,
-    check_labelled,
+    labelled_classes,
     token_cover,
     word_embeddings,
 )
@@ -67,9 +67,9 @@ def test_cells_that_do_not_fit_are_refused(cells: list[dict[str, float]]) -> Non
 
 def test_every_picture_needs_cells_in_one_of_its_samples() -> None:
     labelled, caption, bare = _sample([{"a": 1.0}]), _sample(None), _sample(None, ("b.png",))
-    check_labelled([labelled, caption])
+    assert labelled_classes([labelled, caption]) == {"a"}
     with pytest.raises(DataError, match="1 of 3 samples show pictures without"):
-        check_labelled([labelled, caption, bare])
+        labelled_classes([labelled, caption, bare])
 
 
 def test_cover_is_the_identity_for_a_square_grid() -> None:

@@ -20,8 +20,7 @@ from geoprose.training.losses.supervision import (
     caption_vocabulary,
     caption_words,
     cell_targets,
-    cells_of,
-    check_labelled,
+    labelled_classes,
     token_cover,
     word_embeddings,
 )
@@ -133,8 +132,7 @@ class LexicalAlignmentLoss(StageLoss):
         places, self.cover_US = token_cover(system.model.model.connector, system.model.model.num_visual_tokens)
         self.places = torch.from_numpy(places)
         if self.uses_cells:
-            check_labelled(samples)
-            self.classes = _classes(spec, samples)
+            self.classes = tuple(sorted({*spec.words, *labelled_classes(samples)}))
             words = [spec.words.get(name, name) for name in self.classes]
         else:
             self.classes = tuple(sorted(set(spec.words.values())) or caption_vocabulary(samples))
@@ -187,14 +185,6 @@ class LexicalAlignmentLoss(StageLoss):
             readout = lexical_readout(tokens_NVD / self.deviation, shares_NVC, weights_NV, directions_CD, affine)
             loss = loss + self.spec.readout_weight * readout
         return loss
-
-
-def _classes(spec: Any, samples: Any) -> tuple[str, ...]:
-    found: set[str] = set(spec.words)
-    for sample in samples:
-        for cell in cells_of(sample):
-            found.update(cell)
-    return tuple(sorted(found))
 
 
 def _wide(tensor: Tensor) -> Tensor:

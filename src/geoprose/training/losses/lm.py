@@ -36,8 +36,6 @@ def sample_weights(next_ids_BT: Tensor, sample_of_BT: Tensor, power: float) -> T
         Chen et al., InternVL 2.5, arXiv:2412.05271 ("square averaging"); ``loss_reduction`` of OpenGVLab/InternVL.
     """
     samples_K = sample_of_BT[next_ids_BT != IGNORED_LABEL]
-    if samples_K.numel() == 0:
-        return samples_K.float()
     return samples_K.bincount()[samples_K].float() ** -power
 
 

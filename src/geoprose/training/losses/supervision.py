@@ -76,19 +76,25 @@ def cells_of(sample: Sample) -> list[dict[str, float]]:
     return flatten(sample.meta.get("cell_composition"))
 
 
-def check_labelled(samples: Sequence[Sample]) -> None:
-    """Check that every picture has cells in one of its samples at least.
+def labelled_classes(samples: Sequence[Sample]) -> set[str]:
+    """Return the classes of all cells.
 
     Raises:
-        DataError: With the number of samples whose pictures have none, and the first of them.
+        DataError: If there are pictures without cells in any of their samples: how many samples, and the first of them.
     """
-    labelled = {sample.images for sample in samples if cells_of(sample)}
+    classes: set[str] = set()
+    labelled = set()
+    for sample in samples:
+        if cells := cells_of(sample):
+            labelled.add(sample.images)
+            classes.update(*cells)
     bare = [sample for sample in samples if sample.images not in labelled]
     if bare:
         raise DataError(
             f"{len(bare)} of {len(samples)} samples show pictures without meta['cell_composition'], the first is "
             f"{bare[0].id}. Use supervision: captions, or data with dense labels."
         )
+    return classes
 
 
 def token_cover(connector: Any, num_visual_tokens: int) -> tuple[np.ndarray, np.ndarray]:
