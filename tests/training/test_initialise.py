@@ -101,7 +101,7 @@ def test_the_lexical_loss_leaves_positions_alone(tmp_path: Path) -> None:
     set_direction_words(system, DirectionWordsSpec())
     samples = make_samples(tmp_path, 2)
     spec = LexicalAlignmentSpec(readout_weight=1.0)
-    loss = LexicalAlignmentLoss(spec, LossContext(system, samples))
+    loss = LexicalAlignmentLoss(spec, LossContext(system, [("r", samples)]))
     unit = units_of(samples, "r", lambda sample: True)[0]
     row = Row([], [], [], [])
     loss.add_targets(row, unit)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from geoprose.core.errors import TrainingError
+from geoprose.data.neutral import write_samples
 from geoprose.training.losses.lm import LmLoss
 from geoprose.training.run import run_recipe
-from tests.fixtures.training import stage, write_recipe, write_tiny_data
+from tests.fixtures.training import make_samples, stage, write_recipe, write_tiny_data
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,3 +82,14 @@ def test_every_mode_trains(tmp_path: Path, changes: dict[str, Any]) -> None:
     assert line["grad_norm"] > 0
     assert set(line["parts"]) == {loss.label for loss in result.recipe.stages[0].losses}
     assert last["loss"] == pytest.approx(result.record["stages"]["align"]["last_loss"])
+
+
+def test_a_visit_may_leave_out_the_sample_that_brings_the_cells(tmp_path: Path) -> None:
+    """The first sample of each picture alone is labelled; a visit takes one of three to five."""
+    samples = make_samples(tmp_path, 3)
+    kept = [replace(sample, meta=sample.meta if sample.id.endswith("-0") else {}) for sample in samples]
+    write_samples(kept, tmp_path / "train.jsonl")
+    data = [{"path": "train.jsonl", "answers_per_image": 1, "draw": "uniform"}]
+    spec = stage(losses=[{"type": "lexical_alignment"}], data=data, packing="shared_prefix")
+    result = run_recipe(write_recipe(tmp_path, [spec]), out_dir=tmp_path / "run", data_dir=tmp_path)
+    assert result.record["stages"]["align"]["last_loss"] > 0

@@ -74,7 +74,7 @@ def run_stage(session: Session, index: int) -> dict[str, Any]:
 def make_losses(session: Session, index: int, sources: Sequence[LoadedSource]) -> list[StageLoss]:
     """Build the losses of a stage from the registry, for the samples that it trains on."""
     stage = session.recipe.stages[index]
-    samples = [sample for source in sources for sample in source.samples]
+    samples = [(str(source.root), source.samples) for source in sources]
     seed, folder = session.recipe.stage_seed(index), session.stage_folder(index)
     context = LossContext(session.system, samples, seed, session.stage_teacher(index), folder)
     return [LOSSES.get(spec.type)(spec, context) for spec in stage.losses]

@@ -27,7 +27,7 @@ class LossContext:
 
     Attributes:
         system: Model and processor that train.
-        samples: Training samples of the stage, for losses that need a vocabulary.
+        sources: Folder of the pictures and training samples of each source of the stage.
         seed: Seed of the stage.
         teacher: The recipe's teacher, frozen; None without one.
         folder: Folder of the stage, for what is computed once and read back when a run goes on.
@@ -35,11 +35,16 @@ class LossContext:
     """
 
     system: Any
-    samples: Sequence[Sample] = ()
+    sources: Sequence[tuple[str, Sequence[Sample]]] = ()
     seed: int = 0
     teacher: Any = None
     folder: Path | None = None
     shared: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def samples(self) -> list[Sample]:
+        """The samples of all sources, for losses that need a vocabulary."""
+        return [sample for _, samples in self.sources for sample in samples]
 
 
 class StageLoss(ABC):

@@ -20,7 +20,7 @@ from geoprose.training.losses.supervision import (
     caption_vocabulary,
     caption_words,
     cell_targets,
-    labelled_classes,
+    labelled_pictures,
     token_cover,
     word_embeddings,
 )
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from geoprose.data.collator import Row
+    from geoprose.training.losses.supervision import Pictures
 
 
 def lexical_alignment(
@@ -126,21 +127,23 @@ class LexicalAlignmentLoss(StageLoss):
 
     def __init__(self, spec: Any, context: LossContext) -> None:
         super().__init__(spec, context)
-        system, samples = context.system, context.samples
+        system = context.system
         self.uses_cells = spec.supervision == "cells"
         self.key = f"lexical_{spec.supervision}"  # a stage may use both kinds side by side
         places, self.cover_US = token_cover(system.model.model.connector, system.model.model.num_visual_tokens)
         self.places = torch.from_numpy(places)
         if self.uses_cells:
-            self.classes = tuple(sorted({*spec.words, *labelled_classes(samples)}))
+            self.labelled = labelled_pictures(context.sources)
+            named = {name for cells in self.labelled.values() for cell in cells for name in cell}
+            self.classes = tuple(sorted({*spec.words, *named}))
             words = [spec.words.get(name, name) for name in self.classes]
         else:
-            self.classes = tuple(sorted(set(spec.words.values())) or caption_vocabulary(samples))
+            self.classes = tuple(sorted(set(spec.words.values())) or caption_vocabulary(context.samples))
             words = list(self.classes)
         self.embeddings_CD = word_embeddings(system, words).float()
         self.scale = float(self.embeddings_CD.square().mean().sqrt())
         self.deviation = float(system.model.get_input_embeddings().weight.detach().float().std())
-        self._cells: dict[tuple[str, ...], np.ndarray] = {}
+        self._targets: dict[Pictures, np.ndarray] = {}
         if self.uses_cells and spec.readout_weight:
             start = torch.tensor(float(spec.readout_start))
             self.parameters = {"scale": nn.Parameter(start), "bias": nn.Parameter(torch.zeros(len(self.classes)))}
@@ -150,9 +153,10 @@ class LexicalAlignmentLoss(StageLoss):
         if not self.uses_cells:
             row.targets[self.key] = caption_words(unit, self.classes)
             return
-        if unit.images not in self._cells:
-            self._cells[unit.images] = cell_targets(unit, self.classes, self.cover_US)
-        row.targets[self.key] = self._cells[unit.images]
+        key = (unit.root, unit.images)
+        if key not in self._targets:
+            self._targets[key] = cell_targets(self.labelled[key], unit.images, self.classes, self.cover_US)
+        row.targets[self.key] = self._targets[key]
 
     def num_items(self, batch: Batch) -> float:
         """Return the weight of the tokens (labelled ones, in whole tokens), or the said words."""

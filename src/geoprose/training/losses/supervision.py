@@ -18,9 +18,14 @@ if TYPE_CHECKING:
 
     from geoprose.core.types import Sample
 
+Cells = list[dict[str, float]]
+"""The share of each class in each cell of one picture or several, row by row."""
+Pictures = tuple[str, tuple[str, ...]]
+"""Folder, and paths below it, of the pictures that a sample shows."""
+
 _WORD = re.compile(r"[a-z]+")
 _MIN_LETTERS = 4
-_MAX_VOCABULARY = 2000
+_MAX_VOCABULARY = 1000
 _CONTRAST_GAIN, _CONTRAST_FLOOR, _CONTRAST_POWER = 3.0, 0.05, 4
 _COMMON = frozenset(
     [
@@ -62,7 +67,7 @@ def word_embeddings(system: Any, words: Sequence[str]) -> Tensor:
     return torch.stack(rows)
 
 
-def cells_of(sample: Sample) -> list[dict[str, float]]:
+def cells_of(sample: Sample) -> Cells:
     """Return the cells of ``meta["cell_composition"]``: {class: fraction}, row by row, image after image.
 
     The value is a flat list, or nested lists of it (rows, images).
@@ -76,25 +81,29 @@ def cells_of(sample: Sample) -> list[dict[str, float]]:
     return flatten(sample.meta.get("cell_composition"))
 
 
-def labelled_classes(samples: Sequence[Sample]) -> set[str]:
-    """Return the classes of all cells.
+def labelled_pictures(sources: Sequence[tuple[str, Sequence[Sample]]]) -> dict[Pictures, Cells]:
+    """Return the cells of each picture, or pictures of one question, that any sample of them brings.
+
+    A stage may draw some of a picture's samples only, and sources may hold different pictures under one name.
+
+    Args:
+        sources: Folder and samples of each source.
 
     Raises:
         DataError: If there are pictures without cells in any of their samples: how many samples, and the first of them.
     """
-    classes: set[str] = set()
-    labelled = set()
-    for sample in samples:
+    samples = [(root, sample) for root, own in sources for sample in own]
+    labelled: dict[Pictures, Cells] = {}
+    for root, sample in samples:
         if cells := cells_of(sample):
-            labelled.add(sample.images)
-            classes.update(*cells)
-    bare = [sample for sample in samples if sample.images not in labelled]
+            labelled.setdefault((root, sample.images), cells)
+    bare = [sample.id for root, sample in samples if (root, sample.images) not in labelled]
     if bare:
         raise DataError(
             f"{len(bare)} of {len(samples)} samples show pictures without meta['cell_composition'], the first is "
-            f"{bare[0].id}. Use supervision: captions, or data with dense labels."
+            f"{bare[0]}. Use supervision: captions, or data with dense labels."
         )
-    return classes
+    return labelled
 
 
 def token_cover(connector: Any, num_visual_tokens: int) -> tuple[np.ndarray, np.ndarray]:
@@ -120,7 +129,7 @@ def token_cover(connector: Any, num_visual_tokens: int) -> tuple[np.ndarray, np.
     return np.arange(num_visual_tokens), np.eye(num_visual_tokens, dtype=np.float32)
 
 
-def cell_targets(unit: Any, classes: Sequence[str], cover_US: np.ndarray) -> np.ndarray:
+def cell_targets(cells: Cells, images: tuple[str, ...], classes: Sequence[str], cover_US: np.ndarray) -> np.ndarray:
     """Return the class shares each of the U tokens should show and its weight, (images, U, C + 1).
 
     The cells of an image are a square grid. It is resampled to the grid of tokens by area: finer cells are averaged,
@@ -130,19 +139,14 @@ def cell_targets(unit: Any, classes: Sequence[str], cover_US: np.ndarray) -> np.
     ``3 sum(h')`` clipped to 0.05..1: no contrast, nothing to say.
 
     Raises:
-        DataError: If no sample of the unit has cells for its images, or the grids do not divide.
+        DataError: If the cells are not as many for each image, or the grids do not divide.
     """
-    for sample in unit.samples:
-        cells = cells_of(sample)
-        num_images = len(sample.images)
-        if cells and len(cells) % num_images == 0:
-            rows = np.array([[cell.get(name, 0.0) for name in classes] for cell in cells], dtype=np.float32)
-            grids = rows.reshape(num_images, -1, len(classes))
-            return np.stack([_token_targets(_resample(g, cover_US.shape[1], sample.id), cover_US) for g in grids])
-    raise DataError(
-        f"Sample {unit.samples[0].id} has no meta['cell_composition'] for its images. "
-        "Use supervision: captions, or data with dense labels."
-    )
+    where, num_images = ", ".join(images), len(images)
+    if not cells or len(cells) % num_images:
+        raise DataError(f"{where}: {len(cells)} cells for {num_images} images; give each as many.")
+    rows = np.array([[cell.get(name, 0.0) for name in classes] for cell in cells], dtype=np.float32)
+    grids = rows.reshape(num_images, -1, len(classes))
+    return np.stack([_token_targets(_resample(grid, cover_US.shape[1], where), cover_US) for grid in grids])
 
 
 def _token_targets(cells_SC: np.ndarray, cover_US: np.ndarray) -> np.ndarray:
@@ -157,11 +161,11 @@ def _token_targets(cells_SC: np.ndarray, cover_US: np.ndarray) -> np.ndarray:
     return np.concatenate([shares_UC, weight_U[:, None]], axis=-1).astype(np.float32)
 
 
-def _resample(cells_PC: np.ndarray, num_tokens: int, sample_id: str) -> np.ndarray:
+def _resample(cells_PC: np.ndarray, num_tokens: int, where: str) -> np.ndarray:
     side, cells_side = round(num_tokens**0.5), round(len(cells_PC) ** 0.5)
     if cells_side**2 != len(cells_PC) or (side % cells_side and cells_side % side):
         raise DataError(
-            f"Sample {sample_id}: {len(cells_PC)} cells do not fit a grid of {side} x {side} visual tokens. "
+            f"{where}: {len(cells_PC)} cells do not fit a grid of {side} x {side} visual tokens. "
             "Make the side of one a multiple of the other's."
         )
     num_classes = cells_PC.shape[1]
@@ -172,7 +176,7 @@ def _resample(cells_PC: np.ndarray, num_tokens: int, sample_id: str) -> np.ndarr
 
 
 def caption_vocabulary(samples: Iterable[Sample]) -> list[str]:
-    """Return the content words of the answers: at least four letters, the most frequent 2,000, sorted."""
+    """Return the content words of the answers: at least four letters, the most frequent 1,000, sorted."""
     counts: Counter[str] = Counter()
     for sample in samples:
         counts.update(_said(sample))
