@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from geoprose.core.errors import ConfigError
 from geoprose.systems.save import save_system
 from geoprose.training import session as sessions
+from geoprose.training.pictures import images
 from geoprose.training.pictures.features import feature_key
 from geoprose.training.recipes import load_recipe
 from geoprose.training.run import run_recipe
@@ -94,3 +95,18 @@ def test_an_encoder_is_hashed_once_a_stage_and_the_teachers_once_a_run(
     assert sorted(hashed.count(system) for system in set(hashed)) == [1, 2]
     # The teacher's, the student's, and the student's after the stage that trained its encoder.
     assert len(list((tmp_path / "run" / "features").iterdir())) == 3
+
+
+def test_a_run_with_kept_features_decodes_no_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GEOPROSE_CACHE", str(tmp_path / "cache"))
+    write_tiny_data(tmp_path, 2)
+    recipe = write_recipe(tmp_path, [stage(steps=1)], features={"cache": "user", "shard_images": 4, "batch_size": 2})
+    first = run_recipe(recipe, out_dir=tmp_path / "first", data_dir=tmp_path)
+
+    def refuse(path: Path) -> None:
+        raise AssertionError(f"{path} was decoded again")
+
+    monkeypatch.setattr(images, "read_picture", refuse)
+    second = run_recipe(recipe, out_dir=tmp_path / "second", data_dir=tmp_path)
+    losses = [run.record["stages"]["align"]["last_loss"] for run in (first, second)]
+    assert losses[0] == losses[1]

@@ -33,14 +33,14 @@ from geoprose.training.system_spec import spec_of
 from geoprose.training.teacher import Teacher, load_teacher
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from geoprose.systems.build import System
     from geoprose.training.pictures.visuals import VisualFiles
     from geoprose.training.specs.recipe import RecipeSpec
     from geoprose.training.specs.stage import StageSpec
 
-STAGES_FOLDER = "stages"
+STAGES_FOLDER, FEATURES_FOLDER = "stages", "features"
 
 
 @dataclass
@@ -89,7 +89,10 @@ class Session:
     def scan_images(self) -> None:
         """Look at every image once and leave out the samples of unreadable ones."""
         paths = dict.fromkeys(path for loaded in self.sources.values() for source in loaded for path in source.images())
-        self.scan = scan_images(paths, self.recipe.image_policy.max_unreadable_fraction)
+        encoded: Container[str] = ()
+        if self.recipe.features.cache == "user" and self.recipe.images != "blank":
+            encoded = FeatureStore(cache_root() / FEATURES_FOLDER / self._cache_name(0, self.system))
+        self.scan = scan_images(paths, self.recipe.image_policy.max_unreadable_fraction, encoded)
         for name, loaded in self.sources.items():
             self.sources[name] = [source.without(self.scan.unreadable) for source in loaded]
 
@@ -139,7 +142,7 @@ class Session:
 
     def _features(self, index: int, system: System) -> FeatureStore:
         spec, visuals = self.recipe.features, self._visuals(index, system)
-        root = (self.out_dir if spec.cache == "run" else cache_root()) / "features"
+        root = (self.out_dir if spec.cache == "run" else cache_root()) / FEATURES_FOLDER
         total = len(visuals) if distributed.is_main() else 0
         with distributed.main_first(), display("encoding images", total, unit="image") as shown:
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,6 +36,17 @@ def test_unreadable_images_are_skipped_and_named(tmp_path: Path, caplog: pytest.
     assert list(scan.digests) == [paths[0], paths[3]]
     assert set(scan.unreadable) == {paths[1], paths[2]}
     assert "2.png does not exist" in caplog.text
+
+
+def test_what_was_decoded_before_is_not_decoded_again(tmp_path: Path) -> None:
+    """A file that ends early has a good header: known as decoded it passes, unknown it does not."""
+    path = _pictures(tmp_path, 1)[0]
+    path.write_bytes(path.read_bytes()[:45])
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    scan = scan_images([path], 0.0, {digest})
+    assert (scan.digests, scan.sizes) == ({path: digest}, {path: (4, 4)})
+    with pytest.raises(DataError, match="1 of 1 images"):
+        scan_images([path], 0.0, {"another"})
 
 
 def test_too_many_stop_the_run(tmp_path: Path) -> None:

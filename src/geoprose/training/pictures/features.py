@@ -83,7 +83,7 @@ class FeatureStore:
         for index in sorted(folder.glob("shard-*.json")):
             self._read_index(index)
 
-    def __contains__(self, key: str) -> bool:
+    def __contains__(self, key: object) -> bool:
         """Tell whether the visual has been encoded."""
         return key in self._places
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from geoprose.core.errors import DataError, GeoproseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
     from pathlib import Path
 
     from PIL.Image import Image
@@ -78,12 +78,13 @@ class ImageScan:
     sizes: dict[Path, tuple[int, int]] = field(default_factory=dict)
 
 
-def scan_images(paths: Iterable[Path], max_unreadable_fraction: float) -> ImageScan:
+def scan_images(paths: Iterable[Path], max_unreadable_fraction: float, decoded: Container[str] = ()) -> ImageScan:
     """Decode every image once.
 
     Args:
         paths: Images; each is looked at once.
         max_unreadable_fraction: Above this share the data is considered broken.
+        decoded: SHA-256 of files that have been decoded before; of those only the header is read.
 
     Raises:
         DataError: If more images than allowed cannot be read; the first ones are named.
@@ -93,8 +94,9 @@ def scan_images(paths: Iterable[Path], max_unreadable_fraction: float) -> ImageS
     sizes: dict[Path, tuple[int, int]] = {}
     for path in dict.fromkeys(paths):
         try:
-            sizes[path] = read_picture(path).size
-            digests[path] = hashlib.sha256(path.read_bytes()).hexdigest()
+            digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+            sizes[path] = picture_size(path) if digest in decoded else read_picture(path).size
+            digests[path] = digest
         except DataError as error:
             unreadable[path] = str(error)
             logger.warning("skipped: %s", error)
