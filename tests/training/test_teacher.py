@@ -11,8 +11,11 @@ import torch
 
 from geoprose.core.errors import ConfigError, PresetError, ResourceError
 from geoprose.systems.build import build_system
+from geoprose.training import teacher as teachers
+from geoprose.training.run import run_recipe
 from geoprose.training.specs.teacher import TeacherSpec
-from geoprose.training.teacher import check_tokenizers, different_tokens, load_teacher
+from geoprose.training.teacher import check_pictures, check_tokenizers, different_tokens, load_teacher
+from tests.fixtures.training import stage, write_recipe, write_tiny_data
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,3 +83,34 @@ def test_another_prompt_is_named(student: Any, caplog: pytest.LogCaptureFixture)
         )
         load_teacher(TeacherSpec(system="demo", scale="tiny"), changed)
     assert "prompt.user_suffix" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["internvl-2.5", "flamingo", "qwen2-vl"])
+def test_pictures_of_several_tiles_are_refused_for_both(student: Any, name: str) -> None:
+    other = build_system(name, scale="tiny")
+    check_pictures(student, student)
+    check_pictures(student)
+    with pytest.raises(ConfigError, match=f"{name} cannot be a teacher: .*resolution fixed and packer flat"):
+        check_pictures(other, student)
+    with pytest.raises(ConfigError, match=f"{name} cannot be a student of one"):
+        check_pictures(student, other)
+
+
+def test_a_teacher_that_reads_the_question_is_refused(student: Any) -> None:
+    other = build_system("instructblip-vicuna", scale="tiny")
+    check_pictures(student, other)
+    with pytest.raises(ConfigError, match="its connector reads the question"):
+        check_pictures(other, student)
+
+
+def test_a_tiled_student_is_refused_before_its_pictures_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture is missing, so a student that were let through would end in another error."""
+    monkeypatch.setattr(teachers, "check_tokenizers", lambda teacher, student: None)
+    write_tiny_data(tmp_path, 1)
+    (tmp_path / "images" / "0.png").unlink()
+    teacher = {"system": "demo", "scale": "tiny", "seed": 1}
+    recipe = write_recipe(tmp_path, [stage(losses=[{"type": "kd_offline"}])], system="internvl-2.5", teacher=teacher)
+    with pytest.raises(ConfigError, match=r"internvl-2\.5 cannot be a student of one"):
+        run_recipe(recipe, out_dir=tmp_path / "run", data_dir=tmp_path)

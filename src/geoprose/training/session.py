@@ -30,7 +30,7 @@ from geoprose.training.quantise import restore
 from geoprose.training.rows.batches import LoadedSource, load_source
 from geoprose.training.rows.isolation import check_packing
 from geoprose.training.system_spec import spec_of
-from geoprose.training.teacher import Teacher, load_teacher
+from geoprose.training.teacher import Teacher, check_pictures, distils, load_teacher
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
@@ -177,7 +177,7 @@ def open_session(recipe: RecipeSpec, data_dir: Path | None, out_dir: Path) -> Se
     check_globs(system.model, recipe.stages)
     teacher = load_teacher(recipe.teacher, system)
     if teacher is not None:
-        check_teacher(teacher.system)
+        check_pictures(teacher.system, system if distils(recipe) else None)
         teacher.model.to(distributed.device())
     system.model.to(distributed.device())
     return Session(recipe, out_dir, system, sources, teacher)
@@ -198,22 +198,6 @@ def starting_system(recipe: RecipeSpec) -> System[Any]:
     if recipe.scale != "full":
         raise ConfigError(f"{recipe.system} is a saved system; scale: {recipe.scale} goes with presets only.")
     return load_system(recipe.system)
-
-
-def check_teacher(system: System) -> None:
-    """Refuse a teacher whose pictures the engine cannot give it beside the student's, before any data is read.
-
-    Raises:
-        ConfigError: If it is no decoder-only composite, its connector reads the question, or a picture becomes more
-            than one tile.
-    """
-    spec: Any = system.spec
-    is_plain = spec.kind == "composite" and spec.resolution.type == "fixed" and spec.packer.type == "flat"
-    if not is_plain or system.processor.condition_tokenizer is not None:
-        raise ConfigError(
-            f"{spec.name} cannot be a teacher: teachers are composites whose connector reads pictures alone, with "
-            "resolution fixed and packer flat."
-        )
 
 
 def check_losses_fit(system: Any, stages: Sequence[StageSpec]) -> None:

@@ -120,6 +120,11 @@ def load_teacher(spec: TeacherSpec | None, student: Any) -> Teacher | None:
     return Teacher(teacher)
 
 
+def distils(recipe: RecipeSpec) -> bool:
+    """Tell whether a loss of the recipe reads the teacher."""
+    return any(loss.needs_teacher for stage in recipe.stages for loss in stage.losses)
+
+
 def check_distils(recipe: RecipeSpec) -> None:
     """Refuse a recipe without a teacher, or without a loss that reads it.
 
@@ -130,11 +135,41 @@ def check_distils(recipe: RecipeSpec) -> None:
         raise ConfigError(
             f"Recipe {recipe.name} names no teacher. Give one with --teacher DIR, or `teacher: {{system: DIR}}` in it."
         )
-    if not any(loss.needs_teacher for stage in recipe.stages for loss in stage.losses):
+    if not distils(recipe):
         raise ConfigError(
             f"No stage of recipe {recipe.name} has a loss that reads the teacher, so nothing would be distilled. Add "
             "kd_offline, gkd, reverse_kl_on_policy, minillm or feature_alignment, or train it with `geoprose train`."
         )
+
+
+def check_pictures(teacher: Any, student: Any = None) -> None:
+    """Refuse systems whose pictures the engine cannot give to both, before any data is read.
+
+    The teacher reads the student's rows with every picture stretched or shrunk to its own number of tokens, so a
+    picture must be one run of tokens for both.
+
+    Args:
+        teacher: System of the teacher.
+        student: System that learns from it; None if nothing does.
+
+    Raises:
+        ConfigError: If one of them is no decoder-only composite or may cut a picture into several tiles, or the
+            teacher's connector reads the question.
+    """
+    for system, role in ((teacher, "a teacher"), (student, "a student of one")):
+        if system is not None and not _has_plain_pictures(system.spec):
+            raise ConfigError(
+                f"{system.spec.name} cannot be {role}: teachers and students are composites whose pictures are one run "
+                "of tokens each, with resolution fixed and packer flat."
+            )
+    if teacher.processor.condition_tokenizer is not None:
+        raise ConfigError(
+            f"{teacher.spec.name} cannot be a teacher: its connector reads the question; teachers read pictures alone."
+        )
+
+
+def _has_plain_pictures(spec: Any) -> bool:
+    return bool(spec.kind == "composite" and spec.resolution.type == "fixed" and spec.packer.type == "flat")
 
 
 def check_tokenizers(teacher: Any, student: Any) -> None:
