@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any
 
+from geoprose.core.child_processes import child_environment, threads_each
 from geoprose.core.errors import TaskError
 from geoprose.evaluation.resume import Shard, Workplace
 from geoprose.evaluation.run import RESULT_NAME, evaluate
@@ -48,7 +49,7 @@ def evaluate_in_processes(
         Workplace(dirs[1], Shard(1, num_processes)).clear()
     own = replace(options, is_resume=True, shard=Shard(1, num_processes))
     with _threads_each(num_processes) as threads, tempfile.TemporaryFile() as said:
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+        environment = {**os.environ, **child_environment(threads)}
         commands = [_command(system, task, dirs, options, f"{n}/{num_processes}") for n in range(2, num_processes + 1)]
         with _running(commands, environment, said) as others:
             result = evaluate(system, task, *dirs, own)
@@ -97,7 +98,7 @@ def _threads_each(num_processes: int) -> Iterator[int]:
     import torch
 
     before = torch.get_num_threads()
-    threads = max(1, before // num_processes)
+    threads = threads_each(before, num_processes)
     torch.set_num_threads(threads)
     try:
         yield threads

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 
 from geoprose.cli.main import app
 from geoprose.core.errors import ConfigError
-from geoprose.training.processes.local_launch import divided, run_on_this_machine
+from geoprose.training.processes.local_launch import _launcher, divided, run_on_this_machine
 from geoprose.training.recipes import load_recipe
 from geoprose.training.run import run_recipe
 from tests.fixtures.training import stage, write_recipe, write_tiny_data
@@ -42,6 +43,16 @@ def test_micro_batches_are_shared_first_then_rows(tmp_path: Path) -> None:
     grouped = load_recipe(write_recipe(tmp_path, [stage(packing="length_grouped", batch_size=2)]))
     with pytest.raises(ConfigError, match="2 processes cannot share"):  # smaller groups would be other groups
         divided(grouped, 2)
+
+
+def test_the_environment_of_children_ends_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    monkeypatch.delenv("MALLOC_MMAP_MAX_", raising=False)
+    before = dict(os.environ)
+    with _launcher(2):
+        assert (os.environ["OMP_NUM_THREADS"], os.environ["MALLOC_MMAP_MAX_"]) == ("2", "0")
+        assert "TORCH_CPP_LOG_LEVEL" in os.environ
+    assert dict(os.environ) == before
 
 
 def test_one_way_to_start_processes_at_a_time() -> None:

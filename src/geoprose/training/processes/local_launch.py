@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from geoprose.core.child_processes import child_environment, threads_each
 from geoprose.core.errors import ConfigError, GeoproseError, InputError, ResourceError, TrainingError
 from geoprose.training.processes.elsewhere import absolute, finished_run
 from geoprose.training.processes.signals import handlers_kept, stopped_by
@@ -74,7 +75,7 @@ def run_on_this_machine(arguments: Mapping[str, Any], num_processes: int) -> Run
         shutdown_timeout=_SECONDS_TO_STOP,
     )
     try:
-        with handlers_kept(), _launcher(max(1, torch.get_num_threads() // num_processes)):
+        with handlers_kept(), _launcher(threads_each(torch.get_num_threads(), num_processes)):
             elastic_launch(config, sys.executable)(*_command(told))
     except SignalException as error:
         shutil.rmtree(logs, ignore_errors=True)
@@ -126,12 +127,12 @@ def _launcher(num_threads: int) -> Iterator[None]:
     logger = logging.getLogger("torch.distributed.elastic")
     level, before = logger.level, dict(os.environ)
     logger.setLevel(logging.CRITICAL)  # the error of the caller says it better
-    os.environ.update({**_QUIET, **before, "OMP_NUM_THREADS": str(num_threads)})
+    changed = {**_QUIET, **before, **child_environment(num_threads)}
+    os.environ.update(changed)
     try:
         yield
     finally:
         logger.setLevel(level)
-        for name in ("OMP_NUM_THREADS", *_QUIET):
+        for name in changed.keys() - before.keys():
             os.environ.pop(name)
-            if name in before:
-                os.environ[name] = before[name]
+        os.environ.update(before)
