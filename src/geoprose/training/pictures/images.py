@@ -94,7 +94,7 @@ def scan_images(paths: Iterable[Path], max_unreadable_fraction: float, decoded: 
     sizes: dict[Path, tuple[int, int]] = {}
     for path in dict.fromkeys(paths):
         try:
-            digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+            digest = _digest(path)
             sizes[path] = picture_size(path) if digest in decoded else read_picture(path).size
             digests[path] = digest
         except DataError as error:
@@ -108,3 +108,11 @@ def scan_images(paths: Iterable[Path], max_unreadable_fraction: float, decoded: 
             f"{max_unreadable_fraction} allows:\n  {named}\nRepair the data, or raise the limit to train without them."
         )
     return ImageScan(digests, unreadable, sizes)
+
+
+def _digest(path: Path) -> str:
+    """Return the SHA-256 of a file; empty where it cannot be read, which ``read_picture`` then says."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
