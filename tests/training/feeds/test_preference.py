@@ -156,12 +156,19 @@ def test_a_feed_that_was_given_too_much_says_which_record(tmp_path: Path) -> Non
         batches[0]
 
 
-def test_another_prompts_answer_is_cut_where_the_context_ends(tmp_path: Path) -> None:
-    """Each record fits, the prompt of one with the answer of the other does not."""
+def test_another_prompts_answer_is_cut_where_the_context_ends(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Each record fits, the prompt of one with the answer of the other does not; that is said, not at every batch."""
     first, second = make_judged(tmp_path, 2)[0], make_judged(tmp_path, 2)[-1]
     asked = replace(first, messages=(Message("user", "<image>\n" + "why " * 600), first.messages[-1]))
     told = replace(second, messages=(second.messages[0], Message("assistant", "so " * 1000)))
-    batch = stage_batches(tmp_path, [asked, told], [{"type": "kto"}], steps=1)[0]
+    batches = stage_batches(tmp_path, [asked, told], [{"type": "kto"}], steps=1)
+    batch = batches[0]
+    said = [record.getMessage() for record in caplog.records if "cut at the 4096 tokens" in record.getMessage()]
+    assert len(said) == 1
+    assert f"1 so far, now behind sample {asked.id}'s prompt" in said[0]
+    for _ in range(3):
+        batches[0]
+    assert sum("cut at the 4096 tokens" in record.getMessage() for record in caplog.records) == 3  # at 1, 2 and 4
     assert batch["input_ids"].shape[1] < 4096
     assert batch[MISMATCH]["input_ids"].shape[1] == 4096
     assert all((batch[MISMATCH]["answer_of"] == number).any() for number in (0, 1))

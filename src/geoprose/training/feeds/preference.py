@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from geoprose.data.collator import Row
     from geoprose.data.mixture import Unit
 
+logger = logging.getLogger(__name__)
+
 MISMATCH = "mismatch"
 """Key of a batch: the same prompts with answers to other prompts, as a batch of its own."""
 
@@ -50,7 +53,7 @@ class PreferenceFeed(Feed):
     - ``answer_is_good`` (A,): whether it is the preferred, or a good one;
     - ``pairs`` (P, 2): numbers of the preferred and the rejected answer of each pair;
     - ``mismatch``: another batch of that kind, where a loss names partners (``partner_of``); an answer there that the
-      language model's context has no room for is cut at its end.
+      language model's context has no room for is cut at its end, with a warning each time the total of them doubles.
 
     Answers are never cut: a stage's ``too_long`` leaves out records of which an answer is too long with its prompt.
     """
@@ -73,6 +76,7 @@ class PreferenceFeed(Feed):
         self.collate = Collator(self.system.processor.tokenizer.pad_token_id, join_rows=stage.join_rows)
         partners = [loss.partner_of for loss in context.losses if isinstance(loss, PreferenceLoss)]
         self.partner_of = next((partner_of for partner_of in partners if partner_of is not None), None)
+        self.num_cut = 0
 
     def batch(self, units: Sequence[Unit]) -> dict[str, Any]:
         """Return the tensors of one micro-batch."""
@@ -115,8 +119,21 @@ class PreferenceFeed(Feed):
         assert self.partner_of is not None
         with unlimited(self.system.processor.tokenizer):
             answer = encode_answer(self.system.processor, sample, self.partner_of(sample), False, self._images(unit))
+        if answer.num_tokens > self.limit:
+            self._count_cut(sample)
         # Why cut: prompt and answer are of two records, each of which fits; no judgement hangs on the end.
         return answer.cut(self.limit)
+
+    def _count_cut(self, sample: Sample) -> None:
+        self.num_cut += 1
+        if self.num_cut.bit_count() == 1:  # 1, 2, 4, ...
+            logger.warning(
+                "Answers of other records cut at the %d tokens of a row: %d so far, now behind sample %s's prompt. "
+                "They estimate the loss's reference point only; shorter prompts or answers keep them whole.",
+                self.limit,
+                self.num_cut,
+                sample.id,
+            )
 
     def _images(self, unit: Unit) -> tuple[list[str], list[Any]]:
         """Return what names the pictures of a unit, and their image tokens."""
