@@ -88,8 +88,9 @@ def make_plan(
 
 
 def _decoding(task: TaskSpec) -> dict[str, Any]:
-    num_beams = task.answering_options.get("num_beams", 1)
-    strategy = {"strategy": "greedy"} if num_beams == 1 else {"strategy": "beam search", "num_beams": num_beams}
+    options = task.answering_options
+    is_greedy = options.get("num_beams", 1) == 1
+    strategy = {"strategy": "greedy"} if is_greedy else {"strategy": "beam search", "length_penalty": 1.0, **options}
     return {**strategy, "dtype": "float32", "max_new_tokens": task.max_new_tokens}
 
 

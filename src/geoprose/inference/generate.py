@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -60,6 +60,7 @@ def answer_batch(  # noqa: PLR0913, PLR0917 - what all callers give, and how to 
     features: FeatureCache | None = None,
     sharing: Sharing = "auto",
     num_beams: int = 1,
+    length_penalty: float = 1.0,
 ) -> list[str]:
     """Answer ``requests`` greedily, or by beam search, in the order given.
 
@@ -72,6 +73,8 @@ def answer_batch(  # noqa: PLR0913, PLR0917 - what all callers give, and how to 
         features: Cache of this system's encoder outputs, shared between calls or blind; a new one by default.
         sharing: How questions share the beginning of their prompts; changes time and memory, not answers.
         num_beams: Unfinished answers of a question that go on side by side; 1 is greedy.
+        length_penalty: Beams are ranked by ``log p / length ** length_penalty``; above 1 favours longer answers than
+            the mean over tokens does.
 
     Returns:
         The generated texts without special tokens, stripped.
@@ -83,7 +86,7 @@ def answer_batch(  # noqa: PLR0913, PLR0917 - what all callers give, and how to 
     if min(max_new_tokens, batch_size, num_beams) < 1:
         limits = f"max_new_tokens ({max_new_tokens}), batch_size ({batch_size}) and num_beams ({num_beams})"
         raise InputError(f"{limits} must be at least 1.")
-    beams = BeamOptions(num_beams, max_new_tokens)
+    beams = BeamOptions(num_beams, max_new_tokens, length_penalty)
     chosen = plan(system, sharing, batch_size, features)
     was_training = system.model.training
     system.model.eval()
@@ -124,9 +127,15 @@ def answer_one_by_one(
         batch = requests[start : start + batch_size]
         rows = [([open_picture(image) for image in request.images], messages_of(system, request)) for request in batch]
         inputs = prepare_batch(system, rows)
-        ids_BT = system.model.generate(**inputs, do_sample=False, num_beams=beams.num_beams, max_new_tokens=beams.limit)
+        ids_BT = system.model.generate(**inputs, **_search_settings(beams))
         behind = 1 if system.model.config.is_encoder_decoder else inputs["input_ids"].shape[1]
         yield {start + place: _decode(system, ids) for place, ids in enumerate(ids_BT[:, behind:].tolist())}
+
+
+def _search_settings(beams: BeamOptions) -> dict[str, Any]:
+    """Return the arguments of ``generate``; it warns about a penalty beside greedy decoding."""
+    settings = {"do_sample": False, "num_beams": beams.num_beams, "max_new_tokens": beams.limit}
+    return settings if beams.num_beams == 1 else {**settings, "length_penalty": beams.length_penalty}
 
 
 def _decoded(system: System, work: Work, beams: BeamOptions) -> dict[int, str]:

@@ -18,12 +18,14 @@ class Generate:
 
     Args:
         num_beams: Unfinished answers that go on side by side; 1 is greedy.
+        length_penalty: Beams are ranked by ``log p / length ** length_penalty``.
     """
 
     is_setwise = False
 
-    def __init__(self, num_beams: int = 1) -> None:
+    def __init__(self, num_beams: int = 1, length_penalty: float = 1.0) -> None:
         self.num_beams = num_beams
+        self.length_penalty = length_penalty
 
     def check(self, system: System[Any]) -> None:
         """Refuse a system without a language model."""
@@ -44,5 +46,6 @@ class Generate:
             on_progress,
             examinee.features,
             num_beams=self.num_beams,
+            length_penalty=self.length_penalty,
         )
         return [Reply(text) for text in texts]
