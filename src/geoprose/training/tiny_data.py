@@ -82,7 +82,8 @@ def _questions(stem: str, drawn: list[tuple[str, np.ndarray]], wanted: _Wanted, 
     names, cells = list(COLOURS), drawn[0][1]
     most = names[int(np.bincount(cells.ravel(), minlength=len(names)).argmax())]
     answers = {"presence": "yes" if most == "water" else "no", "dominant": most, "caption": f"Mostly {most} here."}
-    meta = {"cell_composition": [[{names[value]: 1.0} for value in row] for row in cells.tolist()]}
+    labels = [[[{names[value]: 1.0} for value in row] for row in own.tolist()] for _, own in drawn]
+    meta = {"cell_composition": labels if len(drawn) > 1 else labels[0]}
     samples = []
     for task in wanted.tasks or TASKS:
         answer = answers.get(task, most)
@@ -93,7 +94,7 @@ def _questions(stem: str, drawn: list[tuple[str, np.ndarray]], wanted: _Wanted, 
             Message("assistant", extra.pop("answer", answer)),
         )
         paths = tuple(path for path, _ in drawn)
-        values = {**(meta if len(drawn) == 1 else {}), **extra}
+        values = {**meta, **extra}
         samples.append(Sample(f"{stem}-{task}", paths, messages, task, "train", (None,) * len(paths), values))
     return samples
 
