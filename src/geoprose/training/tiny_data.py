@@ -83,7 +83,6 @@ def _questions(stem: str, drawn: list[tuple[str, np.ndarray]], wanted: _Wanted, 
     most = names[int(np.bincount(cells.ravel(), minlength=len(names)).argmax())]
     answers = {"presence": "yes" if most == "water" else "no", "dominant": most, "caption": f"Mostly {most} here."}
     labels = [[[{names[value]: 1.0} for value in row] for row in own.tolist()] for _, own in drawn]
-    meta = {"cell_composition": labels if len(drawn) > 1 else labels[0]}
     samples = []
     for task in wanted.tasks or TASKS:
         answer = answers.get(task, most)
@@ -94,7 +93,7 @@ def _questions(stem: str, drawn: list[tuple[str, np.ndarray]], wanted: _Wanted, 
             Message("assistant", extra.pop("answer", answer)),
         )
         paths = tuple(path for path, _ in drawn)
-        values = {**meta, **extra}
+        values = {"cell_composition": labels, **extra}
         samples.append(Sample(f"{stem}-{task}", paths, messages, task, "train", (None,) * len(paths), values))
     return samples
 
