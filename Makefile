@@ -45,8 +45,8 @@ demo-full: $(VENV)/.ready-demo  ## the demo plus the blind system and the ablati
 test: $(READY)  ## the default test suite: offline, CPU, under ten minutes
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-parity: $(READY)  ## the heavier proofs
-	$(ONE_THREAD) $(BIN)/python -m pytest -m "slow and not gpu and not network"
+parity: $(READY)  ## the heavier proofs, about ten minutes
+	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist load -m "slow and not gpu and not network"
 
 check: $(READY)  ## ruff, mypy strict, import-linter, codespell, strict docs build
 	$(BIN)/ruff check .
