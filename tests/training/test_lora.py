@@ -116,17 +116,20 @@ def test_without_bitsandbytes_the_way_out_is_said(model: Any, monkeypatch: pytes
 
 @pytest.mark.parametrize("kind", ["lora", "dora"])
 def test_adapters_beside_the_weights_are_read_back(model: Any, tmp_path: Path, kind: str) -> None:
-    from peft import PeftModel
-
     spec = SPEC.model_copy(update={"kind": kind})
     add_lora(model, spec, seed=1)
     _train_a_little(model)
     save_adapter(model, spec, tmp_path / "adapter")
+    torch.testing.assert_close(_logits(_read_back(tmp_path / "adapter")), _logits(model), rtol=1e-5, atol=1e-5)
+
+
+def _read_back(folder: Path) -> Any:
+    from peft import PeftModel
+
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # peft warns about keys that are missing
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)  # peft asks by the old name
-        again = PeftModel.from_pretrained(build_system("demo", scale="tiny").model, str(tmp_path / "adapter"))
-    torch.testing.assert_close(_logits(again), _logits(model), rtol=1e-5, atol=1e-5)
+        return PeftModel.from_pretrained(build_system("demo", scale="tiny").model, str(folder))
 
 
 def test_the_start_depends_on_the_seed_only(model: Any) -> None:
@@ -150,3 +153,34 @@ def test_normal_start_has_its_deviation(model: Any) -> None:
 def test_an_unknown_target_is_refused(model: Any) -> None:
     with pytest.raises(ConfigError, match=r"q_prj.*q_proj"):
         add_lora(model, LoraSpec(targets=("q_prj",)), seed=0)
+
+
+def _leaves_a_graph(model: Any, name: str) -> bool:
+    """Return whether the output of a layer takes part in the backward pass."""
+    seen: list[bool] = []
+    model.get_submodule(name).register_forward_hook(lambda _module, _inputs, out: seen.append(out.requires_grad))
+    ids = torch.arange(10, 20)[None]
+    model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False).logits.sum().backward()
+    return seen[0]
+
+
+@pytest.mark.parametrize("first_layer", [0, 1])
+def test_layers_below_the_first_are_left_alone_and_cost_no_backward(
+    model: Any, tmp_path: Path, first_layer: int
+) -> None:
+    from geoprose.training.freeze import apply_freeze_plan
+
+    spec = SPEC.model_copy(update={"first_layer": first_layer})
+    assert add_lora(model, spec, seed=1) == 2 * (2 - first_layer)
+    apply_freeze_plan(model, [])
+    adapted = {int(name.split("layers.")[1].split(".")[0]) for name, _ in model.named_parameters() if "lora_A" in name}
+    assert adapted == set(range(first_layer, 2))
+    assert _leaves_a_graph(model, "model.language_model.layers.0.self_attn.q_proj") == (first_layer == 0)
+    _train_a_little(model)
+    save_adapter(model, spec, tmp_path / "adapter")
+    torch.testing.assert_close(_logits(_read_back(tmp_path / "adapter")), _logits(model), rtol=1e-5, atol=1e-5)
+
+
+def test_a_first_layer_above_the_last_is_refused(model: Any) -> None:
+    with pytest.raises(ConfigError, match=r"first_layer is 2.*language_model has 2 layers"):
+        add_lora(model, SPEC.model_copy(update={"first_layer": 2}), seed=1)

@@ -25,7 +25,7 @@ def add_lora(model: Any, spec: LoraSpec, seed: int) -> int:
     The adapters' own random start comes from ``seed`` and leaves the global generator as it was.
 
     Raises:
-        ConfigError: If a target names no linear layer of the part.
+        ConfigError: If a target names no linear layer of the part, or the part ends below ``spec.first_layer``.
     """
     from peft import inject_adapter_in_model
 
@@ -34,11 +34,12 @@ def add_lora(model: Any, spec: LoraSpec, seed: int) -> int:
     for target in spec.targets:
         if target not in linear_names:
             raise ConfigError(unknown_name_message(f"LoRA target in {spec.within}", target, linear_names))
+    pattern = _target_pattern(spec, part)
     if spec.quantise != "none":
         quantise(part, spec.quantise)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        inject_adapter_in_model(_config(spec, list(spec.targets)), part)
+        inject_adapter_in_model(_config(spec, pattern), part)
         if spec.init == "normal":
             for _, layer in _adapted_layers(part):
                 matrix = layer.lora_A["default"].weight
@@ -86,15 +87,31 @@ def save_adapter(model: Any, spec: LoraSpec, folder: Path) -> None:
         folder: Folder to write.
     """
     folder.mkdir(parents=True)
-    names = "|".join(re.escape(name) for name in spec.targets)
-    _config(spec, rf"model\.{re.escape(spec.within)}\.(.*\.)?({names})").save_pretrained(str(folder))
+    pattern = _target_pattern(spec, model.model.get_submodule(spec.within))
+    _config(spec, rf"model\.{re.escape(spec.within)}\.{pattern}").save_pretrained(str(folder))
     tensors = {name: tensor for name, tensor in model.state_dict().items() if ".lora_" in name}
     # Contract: PEFT's files leave the name of the adapter out.
     short = {f"base_model.model.{name.replace('.default', '')}": tensor for name, tensor in tensors.items()}
     write_tensors(folder / "adapter_model.safetensors", short)
 
 
-def _config(spec: LoraSpec, targets: list[str] | str) -> Any:
+def _target_pattern(spec: LoraSpec, part: nn.Module) -> str:
+    """Return the expression that the names of the adapted layers match whole, from ``part`` on."""
+    names = "|".join(re.escape(name) for name in spec.targets)
+    if spec.first_layer == 0:
+        return rf"(.*\.)?({names})"
+    found = (re.match(r"\D+\.(\d+)\.", name) for name, _ in part.named_modules())
+    numbers = {int(one[1]) for one in found if one}
+    chosen = sorted(number for number in numbers if number >= spec.first_layer)
+    if not chosen:
+        raise ConfigError(
+            f"lora.first_layer is {spec.first_layer}, but {spec.within} has {len(numbers)} layers, counted from 0; "
+            "give a smaller number."
+        )
+    return rf"\D+\.({'|'.join(map(str, chosen))})\.(.*\.)?({names})"
+
+
+def _config(spec: LoraSpec, targets: str) -> Any:
     from peft import LoraConfig
 
     return LoraConfig(

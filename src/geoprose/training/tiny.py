@@ -82,6 +82,7 @@ def _of_stage(recipe: RecipeSpec, index: int) -> Iterator[str]:
         values["max_row_tokens"] = ROW_TOKENS
     if stage.lora is not None:
         values |= {"lora.rank": 2, "lora.alpha": 4, "lora.quantise": "none"}
+        values["lora.first_layer"] = min(stage.lora.first_layer, 1)  # a tiny model has two layers
     yield from (f"stages.{index}.{key}={value}" for key, value in values.items())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from geoprose.core.spec import Spec
 
@@ -22,6 +22,9 @@ class LoraSpec(Spec):
     """Start of A: uniform as in the reference code (deviation sqrt(1/3n) for n inputs), or normal with sqrt(1/n)."""
     targets: tuple[str, ...] = ("q_proj", "v_proj", "o_proj", "down_proj")
     """Names of the linear layers that get adapters."""
+    first_layer: NonNegativeInt = 0
+    """Transformer layer, counted from 0, where the adapters begin. Where nothing below it trains either, as with a
+    frozen connector, the layers below need no backward pass: a step costs less, and reaches less of the model."""
     within: str = "language_model"
     """Sub-module of the backbone whose layers are adapted."""
     quantise: Literal["none", "nf4", "int8"] = "none"
