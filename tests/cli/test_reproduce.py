@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from geoprose.cli.main import app
 from geoprose.core.errors import ConfigError
+from geoprose.experiments.reproduce import processes
 from geoprose.experiments.reproduce.registry import REPRODUCTIONS
 from tests.experiments.reproduce.toy import Toy
 
@@ -21,6 +22,7 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> None:
         REPRODUCTIONS, "_targets", {**REPRODUCTIONS._targets, "toy": "tests.experiments.reproduce.toy:Toy"}
     )
     monkeypatch.setattr(Toy, "trained", [])
+    monkeypatch.setattr(processes, "usual_processes", lambda options: 1)  # another process does not know the toy
 
 
 def test_the_verb_prints_table_findings_and_where_the_report_is(tmp_path: Path) -> None:

@@ -42,6 +42,9 @@ def reproduce(
     seeds: int = typer.Option(3, "--seeds", help="Number of seeds; more may be added to a finished run."),
     only: ReproducePhase = typer.Option(None, "--only", help="Do this phase alone."),
     arms: list[str] = typer.Option([], "--arm", help="Train and measure this arm only. May be repeated."),
+    processes: int = typer.Option(
+        0, "--processes", min=0, help="Share the trials by local processes. 0: two on processors, one with a card."
+    ),
     overrides: list[str] = typer.Option([], "--set", help="Change one setting: steps=100. May be repeated."),
     json_output: bool = typer.Option(False, "--json", help="Print result.json instead of the table."),
 ) -> None:
@@ -49,7 +52,8 @@ def reproduce(
     import json
 
     from geoprose.experiments.reproduce.outcomes import REPORT_FILE, result_table
-    from geoprose.experiments.reproduce.run import ReproduceOptions, run_reproduction
+    from geoprose.experiments.reproduce.processes import reproduce_in_processes, usual_processes
+    from geoprose.experiments.reproduce.run import ReproduceOptions
 
     out_dir = out or Path("runs") / "reproduce" / name
     options = ReproduceOptions(
@@ -61,7 +65,7 @@ def reproduce(
         arms=tuple(arms),
         say=lambda line: typer.echo(f"[{name}] {line}", err=True),
     )
-    result = run_reproduction(name, out_dir, options)
+    result = reproduce_in_processes(name, out_dir, options, processes or usual_processes(options))
     if json_output:
         typer.echo(json.dumps(result, ensure_ascii=False, allow_nan=False))
         return

@@ -7,21 +7,18 @@ process answers a shard; the one that finishes last puts them together and score
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
-import tempfile
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-from geoprose.core.child_processes import child_environment, threads_each
+from geoprose.core.child_processes import threads_each, working_beside
 from geoprose.core.errors import TaskError
 from geoprose.evaluation.resume import Shard, Workplace
 from geoprose.evaluation.run import RESULT_NAME, evaluate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from geoprose.evaluation.run_options import EvaluateOptions
@@ -48,16 +45,11 @@ def evaluate_in_processes(
     if not options.is_resume:
         Workplace(dirs[1], Shard(1, num_processes)).clear()
     own = replace(options, is_resume=True, shard=Shard(1, num_processes))
-    with _threads_each(num_processes) as threads, tempfile.TemporaryFile() as said:
-        environment = {**os.environ, **child_environment(threads)}
-        commands = [_command(system, task, dirs, options, f"{n}/{num_processes}") for n in range(2, num_processes + 1)]
-        with _running(commands, environment, said) as others:
-            result = evaluate(system, task, *dirs, own)
-            for other in others:
-                if other.wait():
-                    said.seek(0)
-                    words = said.read().decode(errors="replace").strip()[-2000:]
-                    raise TaskError(f"A process that answered a part of {task} failed; run again to go on.\n{words}")
+    commands = [_command(system, task, dirs, options, f"{n}/{num_processes}") for n in range(2, num_processes + 1)]
+    with threads_divided(num_processes) as threads, working_beside(commands, threads) as failure_of_others:
+        result = evaluate(system, task, *dirs, own)
+        if words := failure_of_others():
+            raise TaskError(f"A process that answered a part of {task} failed; run again to go on.\n{words}")
     if "waiting_for" in result:
         result = json.loads((dirs[1] / RESULT_NAME).read_text(encoding="utf-8"))
     return result
@@ -72,28 +64,7 @@ def _command(system: str | Path, task: str, dirs: tuple[Path, Path], options: Ev
 
 
 @contextmanager
-def _running(
-    commands: Sequence[Sequence[str]], environment: dict[str, str], said: IO[bytes]
-) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Run commands beside the block; those that still run when it fails are ended."""
-    running: list[subprocess.Popen[bytes]] = []
-    try:
-        for command in commands:
-            running.append(
-                subprocess.Popen(  # noqa: S603 - this program; arguments from the validated options
-                    command, env=environment, stdout=subprocess.DEVNULL, stderr=said
-                )
-            )
-        yield running
-    finally:
-        for process in running:
-            if process.poll() is None:
-                process.terminate()
-            process.wait()
-
-
-@contextmanager
-def _threads_each(num_processes: int) -> Iterator[int]:
+def threads_divided(num_processes: int) -> Iterator[int]:
     """Divide this process's threads while the block runs; gives each process's number."""
     import torch
 

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +16,7 @@ from geoprose.training.checkpoints.lock import run_lock
 from tests.experiments.reproduce.toy import Toy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -111,6 +116,28 @@ def test_a_trial_that_another_process_holds_is_left_to_it(tmp_path: Path) -> Non
     assert Toy.trained == ["a, seed 0", "fixed, seed 0"]
     assert result["missing"] == ["b"]
     assert result["costs"] == {}, "the costs are left to whoever ends last"
+
+
+def test_shared_parts_are_made_by_whoever_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "run"
+    made: list[str] = []
+    said: list[str] = []
+
+    def shared(_self: Toy) -> dict[str, Callable[[], None]]:
+        return {name: partial(made.append, name) for name in ("teacher", "start")}
+
+    monkeypatch.setattr(Toy, "shared", shared)
+    with ThreadPoolExecutor() as pool, ExitStack() as other_process:
+        other_process.enter_context(run_lock(out, ".lock-teacher"))
+        working = pool.submit(run_reproduction, "toy", out, ReproduceOptions(seeds=1, say=said.append))
+        while "wait for teacher, which another process is at" not in said and not working.done():
+            time.sleep(0.01)
+        assert made == ["start"]
+        assert Toy.trained == [], "no trial begins before everything that it needs is made"
+        other_process.close()
+        working.result()
+    assert made == ["start", "teacher"], "a part whose holder may have failed is looked at again"
+    assert "a, seed 0" in Toy.trained
 
 
 def test_trials_that_were_asked_other_questions_are_not_mixed(tmp_path: Path) -> None:

@@ -128,7 +128,14 @@ class Reproduction(ABC):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Make what all trials share: data, start weights."""
+        """Make the data that all trials share."""
+
+    def shared(self) -> Mapping[str, Callable[[], object]]:
+        """Return what trials share beyond the data, such as start weights: what makes each part, by name.
+
+        Parts do not need each other, so processes may make them side by side; one that is made returns at once.
+        """
+        return {}
 
     @abstractmethod
     def train(self, trial: Trial) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -20,7 +21,7 @@ from geoprose.experiments.reproduce.outcomes import SECONDS_FILE, read_json
 from geoprose.experiments.reproduce.synonyms import METEOR, fetch_synonyms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from markupsafe import Markup
 
@@ -44,7 +45,7 @@ NOTES = (
     "above plain.",
     "The test asks about places in strips of longitude that no training tile comes near; one picture has several "
     "questions, so pictures are resampled, not questions.",
-    "Teacher and student are 151 M and 98 M parameters: what holds here need not hold for GeoChat-13B and 7B.",
+    "Teacher and student are 152 M and 99 M parameters: what holds here need not hold for GeoChat-13B and 7B.",
 )
 
 
@@ -112,16 +113,21 @@ class Distillation(Reproduction):
         return Path(self.settings.teacher) if self.settings.teacher else own
 
     def prepare(self) -> None:
-        """Build world and exam, train what every student starts from, and the teacher."""
+        """Build world and exam."""
         if self.work.data_dir is None:
             from geoprose.experiments.world import packaged_world
 
             packaged_world(self._world)
         fetch_synonyms(self.settings.meteor)
         write_exam(self._world, self._exam, self.settings.questions)
-        self._run(START_RECIPE, self.work.out_dir / "start", self._tiny(2))
-        if not self.settings.teacher:
-            self._run(TEACHER_RECIPE, self.work.out_dir / "teacher", self._tiny(2))
+
+    def shared(self) -> Mapping[str, Callable[[], object]]:
+        """Train what every student starts from, and the teacher unless one is given."""
+        recipes = {START: START_RECIPE} | ({} if self.settings.teacher else {TEACHER: TEACHER_RECIPE})
+        return {
+            name: partial(self._run, recipe, self.work.out_dir / name, self._tiny(2))
+            for name, recipe in recipes.items()
+        }
 
     def train(self, trial: Trial) -> None:
         """Train the student of a trial; what is trained once is there already."""

@@ -100,6 +100,7 @@ class _Runner:
             self.work.say("prepare")
             with hold(self.work.out_dir, "prepare", wait_s=PREPARE_WAIT_S):
                 self.reproduction.prepare()
+            self._make_shared()
         if self._does("train") or self._does("evaluate"):
             for number, trial in enumerate(trials, start=1):
                 self._go_through(trial, f"{number} of {len(trials)}")
@@ -108,6 +109,21 @@ class _Runner:
             self.work.say("cost")
             write_json(costs_path, {row: dict(figures) for row, figures in self.reproduction.costs().items()})
         return self.report()
+
+    def _make_shared(self) -> None:
+        """Make the parts that no other process is at, then wait for the others."""
+        parts, left = self.reproduction.shared(), []
+        for name, make in parts.items():
+            try:
+                with run_lock(self.work.out_dir, f".lock-{name}", _HeldError):
+                    self.work.say(f"prepare {name}")
+                    make()
+            except _HeldError:
+                left.append(name)
+        for name in left:
+            self.work.say(f"wait for {name}, which another process is at")
+            with hold(self.work.out_dir, name, wait_s=PREPARE_WAIT_S):
+                parts[name]()  # its holder may have failed
 
     def report(self) -> dict[str, Any]:
         """Write ``result.json`` and ``report.html`` from what is on the disk."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -27,7 +28,7 @@ from geoprose.inference.features import open_picture
 from geoprose.training.checkpoints.checkpoint import atomic_folder, read_tensors, write_tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from markupsafe import Markup
@@ -86,9 +87,12 @@ class ScaleExperiment(Reproduction):
         return tuple(MetricColumn(metric_of(f), f"x {f:g}", group) for f in sorted(self.settings.factors))
 
     def prepare(self) -> None:
-        """Build the data, and encode every picture at every pixel size."""
-        for arm in self.arms():
-            self._features(arm.name)
+        """Build the data."""
+        prepared(self.work, self.settings.max_train)
+
+    def shared(self) -> Mapping[str, Callable[[], object]]:
+        """Encode every picture at every pixel size, with each encoder."""
+        return {arm.name: partial(self._features, arm.name) for arm in self.arms()}
 
     def train(self, trial: Trial) -> None:
         """Fit the linear layer on a bootstrap sample of the training pictures: the seed draws it."""
