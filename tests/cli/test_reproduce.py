@@ -9,8 +9,7 @@ from typer.testing import CliRunner
 from geoprose.cli.main import app
 from geoprose.core.errors import ConfigError
 from geoprose.experiments.reproduce import processes
-from geoprose.experiments.reproduce.registry import REPRODUCTIONS
-from tests.experiments.reproduce.toy import Toy
+from tests.experiments.reproduce.toy import Toy, make_known
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,10 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def toy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        REPRODUCTIONS, "_targets", {**REPRODUCTIONS._targets, "toy": "tests.experiments.reproduce.toy:Toy"}
-    )
-    monkeypatch.setattr(Toy, "trained", [])
+    make_known(monkeypatch)
     monkeypatch.setattr(processes, "usual_processes", lambda options: 1)  # another process does not know the toy
 
 

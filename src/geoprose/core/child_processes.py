@@ -51,11 +51,11 @@ def working_beside(commands: Sequence[Sequence[str]], num_threads: int) -> Itera
     with tempfile.TemporaryFile() as said:
 
         def failure() -> str:
-            codes = [process.wait() for process in running]
-            if not any(codes):
+            failed = [code for code in [process.wait() for process in running] if code]
+            if not failed:
                 return ""
             said.seek(0)
-            return said.read().decode(errors="replace").strip()[-_LAST_WORDS:] or f"It ended with status {max(codes)}."
+            return said.read().decode(errors="replace").strip()[-_LAST_WORDS:] or f"It ended with status {failed[0]}."
 
         try:
             for command in commands:

@@ -12,10 +12,9 @@ import torch
 from geoprose.core.errors import ConfigError, TaskError
 from geoprose.experiments.reproduce import processes
 from geoprose.experiments.reproduce.processes import reproduce_in_processes, usual_processes
-from geoprose.experiments.reproduce.registry import REPRODUCTIONS
 from geoprose.experiments.reproduce.run import ReproduceOptions, run_reproduction
 from tests.experiments.reproduce.pictures import write_scenes
-from tests.experiments.reproduce.toy import Toy
+from tests.experiments.reproduce.toy import make_known
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,9 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> None:
-    targets = {**REPRODUCTIONS._targets, "toy": "tests.experiments.reproduce.toy:Toy"}
-    monkeypatch.setattr(REPRODUCTIONS, "_targets", targets)
-    monkeypatch.setattr(Toy, "trained", [])
+    make_known(monkeypatch)
 
 
 @pytest.mark.usefixtures("toy")

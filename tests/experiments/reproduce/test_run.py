@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from geoprose.core.errors import ConfigError, TaskError
-from geoprose.experiments.reproduce.registry import REPRODUCTIONS
 from geoprose.experiments.reproduce.run import ReproduceOptions, run_reproduction
 from geoprose.training.checkpoints.lock import run_lock
-from tests.experiments.reproduce.toy import Toy
+from tests.experiments.reproduce.toy import Toy, make_known
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,11 +20,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def toy(monkeypatch: pytest.MonkeyPatch) -> type[Toy]:
-    targets = {**REPRODUCTIONS._targets, "toy": "tests.experiments.reproduce.toy:Toy"}
-    monkeypatch.setattr(REPRODUCTIONS, "_targets", targets)
-    monkeypatch.setattr(Toy, "trained", [])
-    return Toy
+def toy(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_known(monkeypatch)
 
 
 def test_seed_by_seed_and_what_is_trained_once_is_trained_once(tmp_path: Path) -> None:

@@ -10,10 +10,13 @@ from geoprose.core.spec import Spec
 from geoprose.core.spec_paths import Place
 from geoprose.experiments.reproduce.base import Arm, MetricColumn, Reproduction, Trial
 from geoprose.experiments.reproduce.findings import Finding, contrasts, points
+from geoprose.experiments.reproduce.registry import REPRODUCTIONS
 from geoprose.experiments.reproduce.scores import Measured, Scores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import pytest
 
     from geoprose.experiments.reproduce.score_table import ScoreTable
 
@@ -76,3 +79,10 @@ class Toy(Reproduction):
 
     def notes(self) -> tuple[str, ...]:
         return ("Nothing & nobody was trained.",)
+
+
+def make_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ``reproduce toy`` find the toy, which has trained nothing yet, until the test ends."""
+    targets = {**REPRODUCTIONS._targets, "toy": "tests.experiments.reproduce.toy:Toy"}
+    monkeypatch.setattr(REPRODUCTIONS, "_targets", targets)
+    monkeypatch.setattr(Toy, "trained", [])

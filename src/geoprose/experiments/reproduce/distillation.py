@@ -105,11 +105,11 @@ class Distillation(Reproduction):
 
     @property
     def _start(self) -> Path:
-        return self.work.out_dir / "start" / "system"
+        return self.work.out_dir / START / "system"
 
     @property
     def _teacher(self) -> Path:
-        own = self.work.out_dir / "teacher" / "system"
+        own = self.work.out_dir / TEACHER / "system"
         return Path(self.settings.teacher) if self.settings.teacher else own
 
     def prepare(self) -> None:
