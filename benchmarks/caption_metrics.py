@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 from _harness import finish, interleave, target, versions
 
+from geoprose.data.sentences.cider import cider
+from geoprose.data.sentences.ngrams import encode_captions
+from geoprose.data.sentences.tokens import _tokens_of, tokenise_caption
 from geoprose.evaluation.metrics.text.bleu import bleu
-from geoprose.evaluation.metrics.text.cider import cider
-from geoprose.evaluation.metrics.text.ngrams import encode_captions
 from geoprose.evaluation.metrics.text.rouge import rouge_l
-from geoprose.evaluation.metrics.text.tokens import _tokens_of, tokenise_caption
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -68,6 +68,15 @@ def test_task_weights_multiply() -> None:
     assert all(int(draw_order(samples, source, generator(i))[0]) == 0 for i in range(50))
 
 
+def test_the_heaviest_come_first_at_every_visit() -> None:
+    weights = [(0.2, "caption"), (0.9, "caption"), (0.9, "caption"), (0.1, "scene")]
+    samples = [_sample(i, meta={"weight": weight}, task=task) for i, (weight, task) in enumerate(weights)]
+    unit = units_of(samples, "r", lambda sample: True)
+    source = Source(tuple(unit), draw="heaviest", task_weights={"scene": 12.0}, answers_per_image=3)
+    visits = [[s.id for s in Mixture([source], seed=0).unit(epoch, 0).samples] for epoch in range(4)]
+    assert visits == [["3", "1", "2"]] * 4, "equal weights in file order"
+
+
 def test_a_visit_takes_as_many_answers_as_asked() -> None:
     unit = units_of([_sample(i) for i in range(6)], "r", lambda sample: True)
     mixture = Mixture([Source(tuple(unit), draw="uniform", answers_per_image=4)], seed=0)

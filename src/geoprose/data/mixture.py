@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from geoprose.core.types import Sample
 
-Draw = Literal["in_order", "uniform", "weighted"]
+Draw = Literal["in_order", "uniform", "weighted", "heaviest"]
 
 
 def generator(*key: int) -> np.random.Generator:
@@ -53,6 +53,10 @@ def units_of(samples: Iterable[Sample], root: str, can_share: Callable[[Sample],
     return [Unit(members[0].images, tuple(members), root) for members in groups.values()]
 
 
+FIXED_DRAWS: frozenset[Draw] = frozenset({"in_order", "heaviest"})
+"""Draws that take the same samples at every visit."""
+
+
 @dataclass(frozen=True)
 class Source:
     """Units of one file, how much of them an epoch takes, and how a visit orders a unit's samples.
@@ -60,8 +64,8 @@ class Source:
     Attributes:
         units: At least one.
         weight: Share of the units that an epoch visits.
-        draw: ``in_order``, ``uniform`` or ``weighted``, see ``draw_order``.
-        task_weights: Factor per question type, for ``weighted``.
+        draw: ``in_order``, ``uniform``, ``weighted`` or ``heaviest``, see ``draw_order``.
+        task_weights: Factor per question type, for ``weighted`` and ``heaviest``.
         answers_per_image: Samples that a visit takes; None takes all.
     """
 
@@ -129,11 +133,12 @@ def draw_order(samples: Sequence[Sample], source: Source, random: np.random.Gene
 
     ``weighted`` draws without replacement: each sample waits an exponential time with rate ``w``, and the first to
     arrive is the first taken (Efraimidis and Spirakis, 2006); ``w`` is ``meta["weight"]`` times the task's weight.
+    ``heaviest`` takes them by falling ``w``, equal ones in file order.
     """
     if source.draw == "in_order":
         return np.arange(len(samples))
-    waits = random.exponential(size=len(samples))
-    if source.draw == "weighted":
+    waits = np.ones(len(samples)) if source.draw == "heaviest" else random.exponential(size=len(samples))
+    if source.draw in ("weighted", "heaviest"):
         waits = waits / np.array([_weight(sample, source.task_weights) for sample in samples])
     return np.argsort(waits, kind="stable")
 

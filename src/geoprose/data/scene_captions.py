@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from geoprose.core.errors import DataError
 from geoprose.core.files import sha256_file, write_json
 from geoprose.core.types import JsonValue, Message, Sample
 from geoprose.data.neutral import write_samples
+from geoprose.data.sentences.agreement import agreements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +27,8 @@ ANNOTATIONS = "annotations.jsonl"
 SCENE_QUESTION = "What scene is this?"
 CAPTION_QUESTION = "Describe the image."
 LINK_NAME = "source"
+_LEAST_WEIGHT = 0.01
+"""Of a sentence without a word in common with the others of its image: a weight must be positive."""
 _JOINED_WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
@@ -33,7 +37,8 @@ def build_scene_captions(source_dir: Path, out_dir: Path, max_train_images: int 
 
     One sample per image names the scene (task ``scene``); its ``meta["cell_composition"]`` is one cell, the whole
     image, so that the label can supervise a connector. For training, one sample per distinct caption (task
-    ``caption``); for validation and test one caption sample per image, with every reference in ``meta["answers"]``.
+    ``caption``), with a tenth of its ``agreements`` as ``meta["weight"]``; for validation and test one caption sample
+    per image, with every reference in ``meta["answers"]``.
 
     Args:
         source_dir: Folder with ``annotations.jsonl`` and the images it names.
@@ -56,9 +61,8 @@ def build_scene_captions(source_dir: Path, out_dir: Path, max_train_images: int 
     link.symlink_to(source_dir.resolve(), target_is_directory=True)
     counts: Counter[str] = Counter()
     for split in ("train", "val", "test"):
-        samples = [
-            sample for row in rows if row["split"] == split and row["file"] not in left_out for sample in _samples(row)
-        ]
+        kept = [row for row in rows if row["split"] == split and row["file"] not in left_out]
+        samples = list(_training_samples(kept) if split == "train" else _judged_samples(kept))
         counts.update(f"{split}.{sample.task}" for sample in samples)
         write_samples(samples, out_dir / f"{split}.jsonl")
     labels: list[JsonValue] = [*sorted({words_of(str(row["label"])) for row in rows})]
@@ -106,27 +110,45 @@ def _read(path: Path) -> Iterator[dict[str, Any]]:
             yield complete
 
 
-def _samples(row: dict[str, Any]) -> Iterator[Sample]:
-    stem = Path(row["file"]).stem
-    yield _sample(row, f"{stem}-scene", "scene", words_of(row["label"]), [words_of(row["label"])])
-    references: list[str] = [" ".join(caption.split()) for caption in row["captions"]]
-    asked = dict.fromkeys(references) if row["split"] == "train" else references[:1]
-    for number, caption in enumerate(asked):
-        yield _sample(row, f"{stem}-caption-{number}", "caption", caption, references)
+def _training_samples(rows: list[dict[str, Any]]) -> Iterator[Sample]:
+    """Yield the scene of each image, and each of its distinct captions with the weight that its agreement gives it."""
+    for row, agreed in zip(rows, agreements([_references(row) for row in rows]), strict=True):
+        yield _scene(row)
+        for number, (caption, agreement) in enumerate(agreed.items()):
+            sample = _sample(row, f"caption-{number}", caption, _references(row))
+            yield replace(sample, meta={**sample.meta, "weight": max(agreement / 10.0, _LEAST_WEIGHT)})
 
 
-def _sample(row: dict[str, Any], sample_id: str, task: str, answer: str, accepted: list[str]) -> Sample:
+def _judged_samples(rows: list[dict[str, Any]]) -> Iterator[Sample]:
+    """Yield the scene of each image, and one question for its caption."""
+    for row in rows:
+        yield _scene(row)
+        if references := _references(row):
+            yield _sample(row, "caption-0", references[0], references)
+
+
+def _references(row: dict[str, Any]) -> list[str]:
+    return [" ".join(caption.split()) for caption in row["captions"]]
+
+
+def _scene(row: dict[str, Any]) -> Sample:
+    name = words_of(row["label"])
+    return _sample(row, "scene", name, [name], {"cell_composition": [{name: 1.0}]})
+
+
+def _sample(
+    row: dict[str, Any], name: str, answer: str, accepted: list[str], more: dict[str, JsonValue] | None = None
+) -> Sample:
+    """Return the sample ``name`` of an image: ``scene``, or ``caption`` and a number."""
+    task = name.partition("-")[0]
     question = SCENE_QUESTION if task == "scene" else CAPTION_QUESTION
     answers: list[JsonValue] = list(accepted)
-    meta: dict[str, JsonValue] = {"answer": answer, "answers": answers}
-    if task == "scene":
-        meta["cell_composition"] = [{answer: 1.0}]
     return Sample(
-        id=sample_id,
+        id=f"{Path(row['file']).stem}-{name}",
         images=(f"{LINK_NAME}/{row['file']}",),
         messages=(Message("user", f"<image>\n{question}"), Message("assistant", answer)),
         task=task,
         split=row["split"],
         georefs=(None,),
-        meta=meta,
+        meta={"answer": answer, "answers": answers, **(more or {})},
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from geoprose.core.errors import ConfigError, TrainingError
+from geoprose.data.mixture import FIXED_DRAWS
 from geoprose.training.checkpoints import checkpoint as checkpoints
 from geoprose.training.feeds.preference import MISMATCH
 from geoprose.training.forward import Forward
@@ -93,7 +94,7 @@ def visited_units(batches: StageBatches) -> Iterator[Unit]:
     """Yield the units that the stage trains on, each combination of samples once, in the order of the first visit."""
     seen: set[tuple[str, ...]] = set()
     total = sum(len(source.units) for source in batches.mixture.sources)
-    is_fixed = all(source.draw == "in_order" for source in batches.mixture.sources)
+    is_fixed = all(source.draw in FIXED_DRAWS for source in batches.mixture.sources)
     for number in range(len(batches)):
         for unit in batches.plan.micro_batch(number):
             key = (unit.root, *(sample.id for sample in unit.samples))

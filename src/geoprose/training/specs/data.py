@@ -30,10 +30,10 @@ class SourceSpec(Spec):
     """Keep only samples with at least so many images."""
     max_images: PositiveInt | None = None
     """Keep only samples with at most so many images."""
-    draw: Literal["in_order", "uniform", "weighted"] = "in_order"
-    """With ``packing: shared_prefix``, an image's answers at each visit: in file order, shuffled, or drawn without
-    replacement by ``meta["weight"]`` (1 where absent) times ``task_weights``. ``max_row_tokens`` and
-    ``answers_per_image`` cut the order."""
+    draw: Literal["in_order", "uniform", "weighted", "heaviest"] = "in_order"
+    """With ``packing: shared_prefix``, an image's answers at each visit: in file order, shuffled, drawn without
+    replacement by ``meta["weight"]`` (1 where absent) times ``task_weights``, or by that product, heaviest first.
+    ``max_row_tokens`` and ``answers_per_image`` cut the order."""
     task_weights: dict[str, PositiveFloat] = Field(default_factory=dict)
     answers_per_image: PositiveInt | None = None
     """Take so many answers of an image at a visit; None takes all."""

@@ -31,7 +31,7 @@ def synonyms(word: str) -> frozenset[str]:
 
 
 def words(texts: list[str]) -> list[list[str]]:
-    from geoprose.evaluation.metrics.text.tokens import tokenise_caption
+    from geoprose.data.sentences.tokens import tokenise_caption
 
     return [tokenise_caption(text) for text in texts]
 

@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geoprose.core.errors import TaskError
+from geoprose.data.sentences.cider import cider
+from geoprose.data.sentences.ngrams import EncodedCaptions, encode_captions
+from geoprose.data.sentences.tokens import tokenise_13a, tokenise_caption
 from geoprose.evaluation.metrics.text.bleu import bleu, sacrebleu_score
-from geoprose.evaluation.metrics.text.cider import cider
-from geoprose.evaluation.metrics.text.ngrams import EncodedCaptions, encode_captions
 from geoprose.evaluation.metrics.text.rouge import longest_common_subsequence, rouge_l
-from geoprose.evaluation.metrics.text.tokens import tokenise_13a, tokenise_caption
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parent / "vectors" / "captions.json").read_text())
 sentences = st.lists(st.sampled_from("abcd"), max_size=9)

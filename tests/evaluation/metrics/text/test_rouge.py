@@ -67,9 +67,9 @@ def test_the_package_rouge_score_agrees() -> None:
 
 def test_sacrebleu_agrees() -> None:
     sacrebleu = pytest.importorskip("sacrebleu")
+    from geoprose.data.sentences.ngrams import encode_captions
+    from geoprose.data.sentences.tokens import tokenise_13a
     from geoprose.evaluation.metrics.text.bleu import sacrebleu_score
-    from geoprose.evaluation.metrics.text.ngrams import encode_captions
-    from geoprose.evaluation.metrics.text.tokens import tokenise_13a
 
     draw = random.Random(2)
     pieces = [*WORDS[:12], "a,b", "3.5", "(x)", "3-lane", "The", "end.", "&amp;", '"q"']

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from geoprose.evaluation.metrics.text.ngrams import MAX_N, EncodedCaptions
+from geoprose.data.sentences.ngrams import MAX_N, EncodedCaptions
 
 if TYPE_CHECKING:
-    from geoprose.evaluation.metrics.text.ngrams import Ints
+    from geoprose.data.sentences.ngrams import Ints
 
 ReferenceLength = Literal["closest", "shortest", "average"]
 _TINY, _SMALL = 1e-15, 1e-9

@@ -10,18 +10,18 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Literal
 
+from geoprose.data.sentences.cider import cider
+from geoprose.data.sentences.ngrams import EncodedCaptions, encode_captions
+from geoprose.data.sentences.tokens import WORDS, WordSplit
 from geoprose.evaluation.metrics.base import Item, Judged, Judgement
 from geoprose.evaluation.metrics.text.bleu import ReferenceLength, bleu
-from geoprose.evaluation.metrics.text.cider import cider
-from geoprose.evaluation.metrics.text.ngrams import EncodedCaptions, encode_captions
 from geoprose.evaluation.metrics.text.rouge import rouge_l
-from geoprose.evaluation.metrics.text.tokens import WORDS, WordSplit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from geoprose.core.types import JsonValue
-    from geoprose.evaluation.metrics.text.ngrams import Tokens
+    from geoprose.data.sentences.ngrams import Tokens
 
 CaptionScore = Literal["cider_d", "cider", "rouge_l"]
 _NAMES: dict[CaptionScore, str] = {"cider_d": "CIDEr", "cider": "CIDEr (unclipped)", "rouge_l": "ROUGE-L"}

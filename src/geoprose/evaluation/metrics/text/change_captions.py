@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from geoprose.data.sentences.tokens import WordSplit, tokenise_caption
 from geoprose.evaluation.metrics.base import Item, Judged
 from geoprose.evaluation.metrics.text.captions import CaptionMetrics
-from geoprose.evaluation.metrics.text.tokens import WordSplit, tokenise_caption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,7 +18,7 @@ from geoprose.evaluation.metrics.text.porter import stem
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from geoprose.evaluation.metrics.text.ngrams import Tokens
+    from geoprose.data.sentences.ngrams import Tokens
 
     Synonyms = Callable[[str], Collection[str]]
     Placed = list[tuple[int, str]]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from geoprose.core.errors import ResourceError
+from geoprose.data.sentences.tokens import WORDS, WordSplit
 from geoprose.evaluation.metrics.base import Item, Judged, Judgement
 from geoprose.evaluation.metrics.text.meteor import meteor
 from geoprose.evaluation.metrics.text.text_scores import MeteorKind, RougeScore, meteor_synonyms
-from geoprose.evaluation.metrics.text.tokens import WORDS, WordSplit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from geoprose.evaluation.metrics.text.ngrams import EncodedCaptions, Ints, Tokens
+    from geoprose.data.sentences.ngrams import EncodedCaptions, Ints, Tokens
 
 _BETA = 1.2
 _NOT_ALPHANUMERIC = re.compile(r"[^a-z0-9]+")

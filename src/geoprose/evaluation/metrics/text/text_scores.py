@@ -5,22 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from geoprose.core.errors import ConfigError
+from geoprose.data.sentences.ngrams import encode_captions
+from geoprose.data.sentences.tokens import WORDS, WordSplit
 from geoprose.evaluation.metrics.base import Item, Judged, Judgement
 from geoprose.evaluation.metrics.text.bleu import sacrebleu_score
 from geoprose.evaluation.metrics.text.captions import encode_items
 from geoprose.evaluation.metrics.text.meteor import meteor
 from geoprose.evaluation.metrics.text.meteor_java import meteor_15, package_version, spice
-from geoprose.evaluation.metrics.text.ngrams import encode_captions
 from geoprose.evaluation.metrics.text.rouge import rouge_l_f1, rouge_n_f1, tokenise_rouge
-from geoprose.evaluation.metrics.text.tokens import WORDS, WordSplit
 from geoprose.evaluation.metrics.text.wordnet import packaged_wordnet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from geoprose.core.types import JsonValue
+    from geoprose.data.sentences.ngrams import Tokens
     from geoprose.evaluation.metrics.text.meteor import Synonyms
-    from geoprose.evaluation.metrics.text.ngrams import Tokens
 
 RougeKind = Literal["1", "2", "L"]
 OverReferences = Literal["best", "mean"]

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geoprose.evaluation.metrics.text.ngrams import MAX_N, EncodedCaptions
+from geoprose.data.sentences.ngrams import MAX_N, EncodedCaptions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from geoprose.evaluation.metrics.text.ngrams import NgramCounts
+    from geoprose.data.sentences.ngrams import NgramCounts
 
 _SIGMA = 6.0
 

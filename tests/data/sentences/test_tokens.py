@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geoprose.evaluation.metrics.text.tokens import PUNCTUATION, tokenise_13a, tokenise_caption, tokenise_spaces
+from geoprose.data.sentences.tokens import PUNCTUATION, tokenise_13a, tokenise_caption, tokenise_spaces
 
 # Every right-hand side is what the Java PTBTokenizer of pycocoevalcap 1.2 gave.
 PTB = [
