@@ -93,7 +93,7 @@ def _questions(stem: str, drawn: list[tuple[str, np.ndarray]], wanted: _Wanted, 
             Message("assistant", extra.pop("answer", answer)),
         )
         paths = tuple(path for path, _ in drawn)
-        values = {"cell_composition": labels, **extra}
+        values = {"cell_composition": labels, "weight": 1.0, **extra}
         samples.append(Sample(f"{stem}-{task}", paths, messages, task, "train", (None,) * len(paths), values))
     return samples
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -135,6 +136,22 @@ def test_a_source_without_samples_is_an_error(data: Path) -> None:
     everything = dict.fromkeys(source.images(), "broken")
     with pytest.raises(DataError, match="holds no sample"):
         build_mixture(spec, [source.without(everything)], seed=0)
+
+
+def test_the_heaviest_of_samples_without_a_weight_is_an_error(tmp_path: Path) -> None:
+    data = write_tiny_data(tmp_path, 2)
+    source = load_source(SourceSpec(path="train.jsonl", draw="heaviest", answers_per_image=1), data)
+    spec = StageSpec.model_validate(stage(packing="shared_prefix"))
+    bare = replace(source, samples=tuple(replace(s, meta={"answer": "yes"}) for s in source.samples))
+    with pytest.raises(DataError, match=r"train\.jsonl.*none has meta\['weight'\].*Build the data again"):
+        build_mixture(spec, [bare], seed=0)
+    weights = [float(number % 3 + 1) for number in range(len(source.samples))]
+    weighed = tuple(replace(s, meta={"weight": w}) for s, w in zip(source.samples, weights, strict=True))
+    mixture = build_mixture(spec, [replace(source, samples=weighed)], seed=0)
+    for slot in range(len(mixture)):
+        taken = mixture.unit(0, slot).samples[0]
+        others = [s for s in weighed if s.images == taken.images]
+        assert taken.meta["weight"] == max(s.meta["weight"] for s in others)
 
 
 def test_a_packed_batch_holds_isolated_conversations(data: Path) -> None:

@@ -91,7 +91,8 @@ def build_mixture(stage: StageSpec, sources: Sequence[LoadedSource], seed: int) 
     """Return the stage's units and their order.
 
     Raises:
-        DataError: If a source is left without samples, for instance because none of its pictures can be read.
+        DataError: If a source is left without samples, for instance because none of its pictures can be read, or is to
+            give its heaviest samples and none has a weight.
     """
     built = [_source(stage, source) for source in sources]
     rest = sum(source.num_slots for source, loaded in zip(built, sources, strict=True) if loaded.spec.share is None)
@@ -117,6 +118,11 @@ def _source(stage: StageSpec, source: LoadedSource) -> Source:
     can_share = (lambda sample: shared_question(sample) is not None) if stage.packing == "shared_prefix" else None
     units = tuple(units_of(source.samples, str(source.root), can_share))
     spec = source.spec
+    if spec.draw == "heaviest" and not any("weight" in sample.meta for sample in source.samples):
+        raise DataError(
+            f"{source.records_path}: `draw: heaviest` takes each picture's best samples, and none has meta['weight']. "
+            "Build the data again (`geoprose data build scene-captions` writes weights), or set another draw."
+        )
     weight = spec.weight if spec.cap is None or not units else min(spec.weight, spec.cap / len(units))
     return Source(units, weight, spec.draw, spec.task_weights, spec.answers_per_image)
 
