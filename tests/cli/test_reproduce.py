@@ -48,9 +48,9 @@ def test_an_unknown_name_is_an_error_of_ours(tmp_path: Path) -> None:
 def test_a_setting_that_is_a_path_is_known_again_however_it_is_spelt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "work" / "inside").mkdir(parents=True)
+    (tmp_path / "outer" / "inner").mkdir(parents=True)
     words = ["reproduce", "toy", "--out", str(tmp_path / "run"), "--seeds", "1", "--arm", "a", "--set"]
-    spelt = {"work": ("scores", "./scores", f"{tmp_path}/work/scores"), "work/inside": ("../scores",)}
+    spelt = {"outer": ("scores", "./scores", f"{tmp_path}/outer/scores"), "outer/inner": ("../scores",)}
     for folder, places in spelt.items():
         monkeypatch.chdir(tmp_path / folder)
         for place in places:

@@ -137,10 +137,16 @@ def draw_order(samples: Sequence[Sample], source: Source, random: np.random.Gene
     """
     if source.draw == "in_order":
         return np.arange(len(samples))
-    waits = np.ones(len(samples)) if source.draw == "heaviest" else random.exponential(size=len(samples))
-    if source.draw in ("weighted", "heaviest"):
-        waits = waits / np.array([_weight(sample, source.task_weights) for sample in samples])
+    if source.draw == "heaviest":
+        return np.argsort(-_weights(samples, source.task_weights), kind="stable")
+    waits = random.exponential(size=len(samples))
+    if source.draw == "weighted":
+        waits = waits / _weights(samples, source.task_weights)
     return np.argsort(waits, kind="stable")
+
+
+def _weights(samples: Sequence[Sample], task_weights: Mapping[str, float]) -> np.ndarray:
+    return np.array([_weight(sample, task_weights) for sample in samples])
 
 
 def _weight(sample: Sample, task_weights: Mapping[str, float]) -> float:

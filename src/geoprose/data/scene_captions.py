@@ -10,7 +10,6 @@ import hashlib
 import json
 import re
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +27,7 @@ SCENE_QUESTION = "What scene is this?"
 CAPTION_QUESTION = "Describe the image."
 LINK_NAME = "source"
 _LEAST_WEIGHT = 0.01
-"""Of a sentence without a word in common with the others of its image: a weight must be positive."""
+"""Of a sentence in which nothing tells its image from the others, so that its CIDEr is 0: a weight must be positive."""
 _JOINED_WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
@@ -112,11 +111,12 @@ def _read(path: Path) -> Iterator[dict[str, Any]]:
 
 def _training_samples(rows: list[dict[str, Any]]) -> Iterator[Sample]:
     """Yield the scene of each image, and each of its distinct captions with the weight that its agreement gives it."""
-    for row, agreed in zip(rows, agreements([_references(row) for row in rows]), strict=True):
+    described = [_references(row) for row in rows]
+    for row, references, agreed in zip(rows, described, agreements(described), strict=True):
         yield _scene(row)
         for number, (caption, agreement) in enumerate(agreed.items()):
-            sample = _sample(row, f"caption-{number}", caption, _references(row))
-            yield replace(sample, meta={**sample.meta, "weight": max(agreement / 10.0, _LEAST_WEIGHT)})
+            weight = max(agreement / 10.0, _LEAST_WEIGHT)
+            yield _sample(row, f"caption-{number}", caption, references, {"weight": weight})
 
 
 def _judged_samples(rows: list[dict[str, Any]]) -> Iterator[Sample]:

@@ -105,7 +105,7 @@ def forward_flops(spec: SystemSpec, model: Any, size_px: tuple[int, int], text_t
             see = _count(lambda: _see(spec, model, plan))
             read_through = _count(lambda: read(model.model.language_model, torch.empty(1, length, width)))
             head = _count(lambda: model.lm_head(torch.empty(1, length, width)))
-    except (RuntimeError, TypeError, ValueError) as error:  # NotImplementedError is a RuntimeError
+    except (RuntimeError, TypeError, ValueError) as error:  # a missing kernel is a RuntimeError
         raise ProcessingError(f"The FLOPs of {spec.name} cannot be counted without data: {error}") from error
     return {"vision": see, "language_model": read_through, "head": head}
 

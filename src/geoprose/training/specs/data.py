@@ -8,6 +8,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from geoprose.core.spec import Spec
 from geoprose.core.spec_paths import PlaceInside
+from geoprose.data.mixture import Draw
 from geoprose.training.specs.schedule import StagePrecision
 
 
@@ -30,7 +31,7 @@ class SourceSpec(Spec):
     """Keep only samples with at least so many images."""
     max_images: PositiveInt | None = None
     """Keep only samples with at most so many images."""
-    draw: Literal["in_order", "uniform", "weighted", "heaviest"] = "in_order"
+    draw: Draw = "in_order"
     """With ``packing: shared_prefix``, an image's answers at each visit: in file order, shuffled, drawn without
     replacement by ``meta["weight"]`` (1 where absent) times ``task_weights``, or by that product, heaviest first.
     ``max_row_tokens`` and ``answers_per_image`` cut the order."""

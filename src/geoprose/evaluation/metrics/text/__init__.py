@@ -1,5 +1,5 @@
-"""Scores of sentences: words, n-grams, BLEU, ROUGE, CIDEr, METEOR, and the metrics of captions made of them.
+"""Scores of sentences: BLEU, ROUGE, METEOR, and the metrics of captions made of them and of CIDEr.
 
-Imports assets and core. Imported by evaluation only.
+Imports data (words, n-grams, CIDEr), assets and core. Imported by evaluation only.
 Start at captions.py, then text_scores.py.
 """
