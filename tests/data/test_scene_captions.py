@@ -62,24 +62,21 @@ def test_training_has_one_sample_per_distinct_caption_and_test_keeps_all_referen
     assert (tmp_path / "out" / train[0].images[0]).is_file()
 
 
-def test_training_captions_weigh_what_the_others_agree_with(tmp_path: Path) -> None:
-    odd = {**ROWS[0], "captions": ["a road near houses .", "a road near houses .", "the owner is rich ."]}
-    rows = [odd, {**ROWS[0], "file": "images/c.png", "captions": ["waves roll on sand ."]}]
-    rows.append({**ROWS[0], "file": "images/d.png", "captions": []})
+def test_training_captions_weigh_how_typical_they_are_of_their_scene(tmp_path: Path) -> None:
+    said = {"a": ["a road near houses .", "the owner is rich ."], "c": ["a road near many houses ."], "d": []}
+    rows = [{**ROWS[0], "file": f"images/{name}.png", "captions": captions} for name, captions in said.items()]
+    elsewhere = ["waves roll on sand .", "sand and waves .", "waves roll on sand ."]
+    rows += [{**ROWS[0], "file": f"images/{n}.png", "label": "Beach", "captions": [elsewhere[n]]} for n in range(3)]
     build_scene_captions(make_source(tmp_path / "source", rows), tmp_path / "out")
     samples = read_samples(tmp_path / "out" / "train.jsonl")
-    weights = {s.messages[1].text: s.meta["weight"] for s in samples if s.task == "caption"}
-    assert len(samples) == 3 + 3, "an image without a caption keeps its scene"
-    assert weights["waves roll on sand ."] == pytest.approx(1.0)
-    assert weights["a road near houses ."] == pytest.approx(2 / 3, abs=1e-6)
-    assert weights["the owner is rich ."] == pytest.approx(1 / 3, abs=1e-6)
+    assert len(samples) == 6 + 6, "an image without a caption keeps its scene"
+    weights = [(s.messages[1].text, s.meta["weight"]) for s in samples if s.task == "caption"]
+    ranks = dict(weights)
+    assert ranks["the owner is rich ."] == pytest.approx(1 / 3)
+    assert max(ranks["a road near houses ."], ranks["a road near many houses ."]) == 1.0
+    assert [weight for text, weight in weights if text == "waves roll on sand ."] == [1.0, 1.0], "equals rank alike"
+    assert ranks["sand and waves ."] == pytest.approx(1 / 3)
     assert all("weight" not in s.meta for s in samples if s.task == "scene")
-
-
-def test_a_weight_is_positive_where_nothing_tells_sentences_apart(tmp_path: Path) -> None:
-    build_scene_captions(make_source(tmp_path / "source", ROWS), tmp_path / "out")
-    weights = [s.meta["weight"] for s in read_samples(tmp_path / "out" / "train.jsonl") if s.task == "caption"]
-    assert weights == [0.01, 0.01], "of one image every word is in every document"
 
 
 def test_a_limit_keeps_the_same_training_images_and_all_test_images(tmp_path: Path) -> None:

@@ -150,7 +150,19 @@ def _weights(samples: Sequence[Sample], task_weights: Mapping[str, float]) -> np
 
 
 def _weight(sample: Sample, task_weights: Mapping[str, float]) -> float:
-    weight = sample.meta.get("weight", 1.0)
+    stated = stated_weight(sample)
+    return (1.0 if stated is None else stated) * task_weights.get(sample.task, 1.0)
+
+
+def stated_weight(sample: Sample) -> float | None:
+    """Return ``meta["weight"]``, None where it is absent.
+
+    Raises:
+        DataError: If it is no positive number.
+    """
+    if "weight" not in sample.meta:
+        return None
+    weight = sample.meta["weight"]
     if not isinstance(weight, int | float) or not weight > 0:
         raise DataError(f"Sample {sample.id}: meta['weight'] is {weight!r}; it must be a positive number.")
-    return float(weight) * task_weights.get(sample.task, 1.0)
+    return float(weight)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections import Counter
+from bisect import bisect_right
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from geoprose.core.errors import DataError
 from geoprose.core.files import sha256_file, write_json
 from geoprose.core.types import JsonValue, Message, Sample
 from geoprose.data.neutral import write_samples
-from geoprose.data.sentences.agreement import agreements
+from geoprose.data.sentences.consensus import consensus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +27,6 @@ ANNOTATIONS = "annotations.jsonl"
 SCENE_QUESTION = "What scene is this?"
 CAPTION_QUESTION = "Describe the image."
 LINK_NAME = "source"
-_LEAST_WEIGHT = 0.01
-"""Of a sentence in which nothing tells its image from the others, so that its CIDEr is 0: a weight must be positive."""
 _JOINED_WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
@@ -36,7 +35,8 @@ def build_scene_captions(source_dir: Path, out_dir: Path, max_train_images: int 
 
     One sample per image names the scene (task ``scene``); its ``meta["cell_composition"]`` is one cell, the whole
     image, so that the label can supervise a connector. For training, one sample per distinct caption (task
-    ``caption``), with a tenth of its ``agreements`` as ``meta["weight"]``; for validation and test one caption sample
+    ``caption``) with its rank by ``consensus`` as ``meta["weight"]``: the share of its scene's captions that are not
+    more typical; 0.9 is passed by the most typical tenth of every scene. For validation and test one caption sample
     per image, with every reference in ``meta["answers"]``.
 
     Args:
@@ -110,13 +110,18 @@ def _read(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _training_samples(rows: list[dict[str, Any]]) -> Iterator[Sample]:
-    """Yield the scene of each image, and each of its distinct captions with the weight that its agreement gives it."""
-    described = [_references(row) for row in rows]
-    for row, references, agreed in zip(rows, described, agreements(described), strict=True):
+    """Yield the scene of each image, and each of its distinct captions with its rank in the scene as weight."""
+    labels = [str(row["label"]) for row in rows]
+    typical = consensus([_references(row) for row in rows], labels)
+    scenes: dict[str, list[float]] = defaultdict(list)
+    for values, label in zip(typical, labels, strict=True):
+        scenes[label] += values.values()
+    ranked = {label: sorted(values) for label, values in scenes.items()}
+    for row, values, label in zip(rows, typical, labels, strict=True):
         yield _scene(row)
-        for number, (caption, agreement) in enumerate(agreed.items()):
-            weight = max(agreement / 10.0, _LEAST_WEIGHT)
-            yield _sample(row, f"caption-{number}", caption, references, {"weight": weight})
+        for number, (caption, value) in enumerate(values.items()):
+            weight = bisect_right(ranked[label], value) / len(ranked[label])
+            yield _sample(row, f"caption-{number}", caption, _references(row), {"weight": weight})
 
 
 def _judged_samples(rows: list[dict[str, Any]]) -> Iterator[Sample]:

@@ -49,7 +49,7 @@ def write_tiny_data(recipe: RecipeSpec, folder: Path) -> Path:
     for stage in recipe.stages:
         for source in stage.data:
             entry = wanted.setdefault(source.path, _Wanted(system=system))
-            entry.tasks += [task for task in source.tasks if task not in entry.tasks]
+            entry.tasks += [task for task in source.tasks or TASKS if task not in entry.tasks]
             entry.pictures = max(entry.pictures, source.min_images or 1)
             entry.losses += stage.losses
     for path, entry in wanted.items():
@@ -84,7 +84,7 @@ def _questions(stem: str, drawn: list[tuple[str, np.ndarray]], wanted: _Wanted, 
     answers = {"presence": "yes" if most == "water" else "no", "dominant": most, "caption": f"Mostly {most} here."}
     labels = [[[{names[value]: 1.0} for value in row] for row in own.tolist()] for _, own in drawn]
     samples = []
-    for task in wanted.tasks or TASKS:
+    for task in wanted.tasks:
         answer = answers.get(task, most)
         extra = _extra(f"{stem}-{task}", answer, wanted, folder)
         marks = "<image>\n" * len(drawn)

@@ -46,6 +46,23 @@ def test_filters(data: Path, tmp_path: Path) -> None:
     assert len(data_hashes([everything])["train.jsonl"]) == 64
 
 
+def test_the_least_weight_keeps_whole_images(tmp_path: Path) -> None:
+    turns = (Message("user", "<image>\nQ"), Message("assistant", "A"))
+    weights = {"a0": 0.2, "a1": 0.9, "a2": None, "b0": 0.8, "b1": None, "c0": None}
+    samples = [
+        Sample(name, (f"{name[0]}.png",), turns, meta={} if weight is None else {"weight": weight})
+        for name, weight in weights.items()
+    ]
+    write_samples(samples, tmp_path / "train.jsonl")
+    kept = {
+        least: [s.id for s in load_source(SourceSpec(path="train.jsonl", min_weight=least), tmp_path).samples]
+        for least in (0.1, 0.8, 0.85)
+    }
+    assert kept == {0.1: ["a0", "a1", "a2", "b0", "b1"], 0.8: ["a1", "a2", "b0", "b1"], 0.85: ["a1", "a2"]}
+    with pytest.raises(DataError, match="min_weight"):
+        load_source(SourceSpec(path="train.jsonl", min_weight=1.5), tmp_path)
+
+
 def test_unreadable_images_take_their_samples_along(data: Path) -> None:
     source = load_source(SourceSpec(path="train.jsonl"), data)
     left = source.without({data / "images" / "1.png": "broken"})

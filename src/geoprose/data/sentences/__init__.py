@@ -1,5 +1,5 @@
-"""Sentences about pictures: their words and n-grams, and how far several agree.
+"""Sentences about pictures: their words and n-grams, and which are typical.
 
 Imports core. Imported by the rest of data and by evaluation.
-Start at agreement.py, then cider.py.
+Start at consensus.py, then cider.py.
 """

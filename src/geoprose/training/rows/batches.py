@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from geoprose.core.errors import DataError
 from geoprose.core.files import sha256_file
-from geoprose.data.mixture import Mixture, Source, units_of
+from geoprose.data.mixture import Mixture, Source, stated_weight, units_of
 from geoprose.data.neutral import read_samples
 from geoprose.training.feeds import FEEDS, feed_of
 from geoprose.training.feeds.base import Feed, FeedContext
@@ -69,17 +69,29 @@ def load_source(
         read: Returns the samples of a file.
 
     Raises:
-        DataError: If the file is missing or nothing is left after the filters.
+        DataError: If the file is missing, nothing is left after the filters, or a weight is no number.
     """
     path = data_dir / spec.path
     if not path.is_file():
         raise DataError(f"{path} does not exist. Give the data directory with --data, or build it first.")
     samples = [sample for sample in read(path) if not spec.tasks or sample.task in spec.tasks]
     low, high = spec.min_images or 0, spec.max_images or math.inf
-    samples = [sample for sample in samples if low <= len(sample.images) <= high][: spec.limit]
+    samples = [sample for sample in samples if low <= len(sample.images) <= high]
+    if spec.min_weight is not None:
+        samples = _at_least(samples, spec.min_weight)
+    samples = samples[: spec.limit]
     if not samples:
-        raise DataError(f"{path} holds no sample that the source's tasks, min_images and max_images let through.")
+        raise DataError(
+            f"{path} holds no sample that the source's tasks, min_images, max_images and min_weight let through."
+        )
     return LoadedSource(spec, tuple(samples), path.parent, path)
+
+
+def _at_least(samples: Sequence[Sample], least: float) -> list[Sample]:
+    """Return the samples of images that have one of that weight, those of less weight left out."""
+    weighed = [(sample, stated_weight(sample)) for sample in samples]
+    images = {sample.images for sample, weight in weighed if weight is not None and weight >= least}
+    return [s for s, weight in weighed if s.images in images and (weight is None or weight >= least)]
 
 
 def data_hashes(sources: Sequence[LoadedSource]) -> dict[str, str]:

@@ -31,6 +31,9 @@ class SourceSpec(Spec):
     """Keep only samples with at least so many images."""
     max_images: PositiveInt | None = None
     """Keep only samples with at most so many images."""
+    min_weight: PositiveFloat | None = None
+    """Keep only images with a sample whose ``meta["weight"]`` is at least so much; of their samples, those that state
+    less are left out, those that state none stay."""
     draw: Draw = "in_order"
     """With ``packing: shared_prefix``, an image's answers at each visit: in file order, shuffled, drawn without
     replacement by ``meta["weight"]`` (1 where absent) times ``task_weights``, or by that product, heaviest first.

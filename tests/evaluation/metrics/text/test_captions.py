@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from geoprose.core.errors import ResourceError
@@ -16,8 +12,8 @@ from geoprose.evaluation.metrics.text.change_captions import NO_CHANGE, ChangeCa
 from geoprose.evaluation.metrics.text.region_captions import RegionCaptionMetrics
 from geoprose.evaluation.metrics.text.text_scores import MeteorScore, RougeScore, SacreBleuScore, SpiceScore
 from geoprose.evaluation.protocols import load_protocol
+from tests.fixtures.captions import VECTORS
 
-VECTORS: dict[str, Any] = json.loads((Path(__file__).parent / "vectors" / "captions.json").read_text())
 ITEMS = [
     Item(str(place), text, tuple(own))
     for place, (text, own) in enumerate(zip(VECTORS["candidates"], VECTORS["references"], strict=True))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,8 +16,11 @@ from geoprose.evaluation.metrics.text.meteor import align, meteor
 from geoprose.evaluation.metrics.text.meteor_java import meteor_15, spice
 from geoprose.evaluation.metrics.text.wordnet import WordNet, packaged_wordnet
 from geoprose.evaluation.protocols import load_protocol
+from tests.fixtures.captions import VECTORS
 
-VECTORS: dict[str, Any] = json.loads((Path(__file__).parent / "vectors" / "captions.json").read_text())
+if TYPE_CHECKING:
+    from pathlib import Path
+
 SYNONYMS = {word: frozenset(names) for word, names in VECTORS["synonyms"].items()}
 needs_java = pytest.mark.skipif(
     shutil.which("java") is None or find_spec("pycocoevalcap") is None, reason="needs java and pycocoevalcap"

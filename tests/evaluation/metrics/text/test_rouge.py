@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import random
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from geoprose.evaluation.metrics.text.porter import stem
 from geoprose.evaluation.metrics.text.rouge import rouge_l_f1, rouge_n_f1, tokenise_rouge
+from tests.fixtures.captions import VECTORS
 
-VECTORS: dict[str, Any] = json.loads((Path(__file__).parent / "vectors" / "captions.json").read_text())
 _TEXT = (
     "caresses ponies ties cats agreed plastered motoring conflated sized hopping falling filing happy sky "
     "skies dying relational conditional valenci digitizer radically vietnamization predication operator "
