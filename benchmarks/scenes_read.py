@@ -176,7 +176,7 @@ def measure(paths: dict[int, Path], side: int, repeats: int) -> dict[str, object
             f"full_read_and_resize_{size}": lambda size=size: full_read_and_resize(path, size),
             f"geoprose_view_{size}": lambda size=size: our_view(path, size),
         }
-        figures |= interleaved(views, max(1, repeats // 2))
+        figures |= interleaved(views, repeats)
     figures |= {"peak_mb_half_side": peak_mb(small), "peak_mb_full_side": peak_mb(path)}
     difference = np.abs(full_read_and_resize(path, 336).astype(int) - our_view(path, 336))
     figures["view_mean_difference_grey_levels"] = float(difference.mean())

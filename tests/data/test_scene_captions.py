@@ -85,6 +85,7 @@ def test_a_limit_keeps_the_same_training_images_and_all_test_images(tmp_path: Pa
     card = build_scene_captions(source, tmp_path / "few", max_train_images=4)
     again = build_scene_captions(source, tmp_path / "again", max_train_images=4)
     assert card["num_train_images_left_out"] == 5
+    assert "consensus" in str(card["caption_weight"]), "a weight of another meaning must not pass for this one"
     assert card["counts"] == again["counts"]
     assert (tmp_path / "few" / "train.jsonl").read_bytes() == (tmp_path / "again" / "train.jsonl").read_bytes()
     assert len({s.images for s in read_samples(tmp_path / "few" / "train.jsonl")}) == 4

@@ -27,6 +27,7 @@ ANNOTATIONS = "annotations.jsonl"
 SCENE_QUESTION = "What scene is this?"
 CAPTION_QUESTION = "Describe the image."
 LINK_NAME = "source"
+CAPTION_WEIGHT = "rank in its scene by consensus, arXiv:1505.04467"
 _JOINED_WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
@@ -45,7 +46,7 @@ def build_scene_captions(source_dir: Path, out_dir: Path, max_train_images: int 
         max_train_images: Keep only so many training images, chosen by a hash of their names; None keeps all.
 
     Returns:
-        The card: counts per split and task, the labels, and the hash of the annotations.
+        The card: counts per split and task, the labels, what a weight means, and the hash of the annotations.
 
     Raises:
         DataError: If the annotations are missing or broken, or ``out_dir`` holds something else.
@@ -72,6 +73,7 @@ def build_scene_captions(source_dir: Path, out_dir: Path, max_train_images: int 
         "labels": labels,
         "counts": dict(sorted(counts.items())),
         "num_train_images_left_out": len(left_out),
+        "caption_weight": CAPTION_WEIGHT,
         "licence": "as stated by the authors of the data set; not redistributed",
     }
     write_json(out_dir / "card.json", card)
