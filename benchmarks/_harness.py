@@ -36,6 +36,17 @@ def call_cpu_seconds(function: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
+def in_fresh_process(module: str, call: str) -> float:
+    """Return the number that ``call``, of a benchmark's ``module``, gives in a process of its own.
+
+    There glibc gives back what is freed at once: else it keeps 30 to 60 MB of it, another amount in every run.
+    """
+    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import {module}; print({module}.{call})"
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "131072"}
+    command = [sys.executable, "-c", code]
+    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout)
+
+
 def peak_rise_kib(function: Callable[[], object]) -> float:
     """How far the resident memory of this process rises during a call (Linux)."""
     Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark: what came before must not hide the call

@@ -1,18 +1,16 @@
 """Forward plus backward of our compositions against the transformers classes, interleaved, with peak memory.
 
 Both run the same float32 weights on the same pictures and text, at a middle size (a few million parameters) where
-Python overhead still shows. Memory is how far it rises in a process of its own for each side; two percent is the
-allocator's noise.
+Python overhead still shows. Memory is how far it rises in a process of its own for each side, what is freed given back
+to the system at once.
 """
 
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 from typing import Any
 
-from _harness import call_cpu_seconds, finish, interleave, peak_rise_kib, target, versions
+from _harness import call_cpu_seconds, finish, in_fresh_process, interleave, peak_rise_kib, target, versions
 
 MAX_TIME_RATIO, MAX_MEMORY_RATIO = 1.05, 1.02
 _TOWER = {"hidden_size": 256, "num_hidden_layers": 6, "num_attention_heads": 8, "intermediate_size": 1024}
@@ -102,11 +100,7 @@ def train_pass(model: Any, inputs: Any) -> None:
 
 def peak_memory_kib(name: str, side: str) -> float:
     """Peak resident memory of training passes above what was resident before them, in a process of its own."""
-    code = (
-        "import sys; sys.path.insert(0, 'benchmarks'); import composition as c;"
-        f"print(c.measured_passes_kib({name!r}, {side!r}))"
-    )
-    return float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
+    return in_fresh_process("composition", f"measured_passes_kib({name!r}, {side!r})")
 
 
 def measured_passes_kib(name: str, side: str) -> float:

@@ -8,12 +8,11 @@ all of them at once. Memory is how far it rises in a process of its own.
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 from typing import Any
 from unittest import mock
 
-from _harness import call_cpu_seconds, finish, interleave, peak_rise_kib, target, versions
+from _harness import call_cpu_seconds, finish, in_fresh_process, interleave, peak_rise_kib, target, versions
 from _one_picture import SIZES, build, picture, questions, spelled
 
 NEW_TOKENS = 8
@@ -49,11 +48,7 @@ def peer(system: Any, theirs: Any, texts: list[str]) -> list[str]:
 
 def peak_kib(sharing: str, count: int) -> float:
     """Peak of resident memory above that of the loaded model, in a process of its own."""
-    code = (
-        "import sys; sys.path.insert(0, 'benchmarks'); import shared_prefix as s;"
-        f"print(s.measured_kib({sharing!r}, {count}))"
-    )
-    return float(subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True).stdout)
+    return in_fresh_process("shared_prefix", f"measured_kib({sharing!r}, {count})")
 
 
 def measured_kib(sharing: str, count: int) -> float:

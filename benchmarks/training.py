@@ -11,23 +11,18 @@ far each side's float32 lies from the truth.
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from _gradients import difference, gradients_of, whole_set
-from _harness import call_cpu_seconds, finish, interleave, peak_rise_kib, target, versions
+from _harness import call_cpu_seconds, finish, in_fresh_process, interleave, peak_rise_kib, target, versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 MIN_ALIGN, MIN_INSTRUCT, MIN_MEMORY, MAX_DIFFERENCE = 1.4, 10.0, 6.0, 1e-5
-# glibc gives back what is freed at once; else it keeps 30 to 60 MB of it, another amount in every run.
-TO_THE_SYSTEM = {"MALLOC_MMAP_THRESHOLD_": "131072"}
 HEAD_POSITIONS, HEAD_ANSWERS, HEAD_VOCABULARY, HEAD_WIDTH = 1024, 128, 32768, 576
 WORDS = ("water", "forest", "harbour", "runway", "field", "roof", "road", "river", "court", "ship", "plane", "bridge")
 QUESTION, CAPTION_WORDS = "Is there a {} next to the {} in this image?", 12
@@ -297,9 +292,7 @@ def sft_seconds(theirs: Any, system: Any, case: Case, folder: Path, steps: int) 
 
 def head_memory_kib(side: str) -> float:
     """Return how far the memory of a fresh process rises in the head and the loss of one side."""
-    code = f"import sys; sys.path.insert(0, 'benchmarks'); import training as t; print(t.measured_head_kib({side!r}))"
-    command, env = [sys.executable, "-c", code], {**os.environ, **TO_THE_SYSTEM}
-    return float(subprocess.run(command, check=True, capture_output=True, text=True, env=env).stdout)
+    return in_fresh_process("training", f"measured_head_kib({side!r})")
 
 
 def measured_head_kib(side: str) -> float:
