@@ -6,13 +6,19 @@ import pytest
 from hypothesis import given, settings
 
 from geoprose.core.errors import TaskError
-from geoprose.data.sentences.ngrams import encode_captions
+from geoprose.data.sentences.ngrams import count_ngrams, encode_captions
 from geoprose.data.sentences.tokens import tokenise_caption
 from tests.fixtures.captions import VECTORS, drawn_captions
 
 
 def test_words_of_pycocoevalcap() -> None:
     assert [" ".join(tokenise_caption(text)) for text in VECTORS["candidates"]] == VECTORS["tokens"]
+
+
+def test_ngrams_of_one_sentence() -> None:
+    words = ["a", "b", "a", "b"]
+    assert list(count_ngrams(words, 2).items()) == [(("a", "b"), 2), (("b", "a"), 1)]
+    assert not count_ngrams(words, 5)
 
 
 @given(drawn_captions)

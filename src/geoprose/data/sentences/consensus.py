@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, TypeAlias
 
-from geoprose.data.sentences.ngrams import MAX_N
+from geoprose.data.sentences.ngrams import MAX_N, count_ngrams
 from geoprose.data.sentences.tokens import tokenise_caption
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def consensus(sentences: Sequence[Sequence[str]], scenes: Sequence[str]) -> list
 
 def _unit_vectors(own: Sequence[Sequence[str]], words: Mapping[str, Sequence[str]], order: int) -> dict[str, Vector]:
     """Return the TF-IDF vector of each sentence, of length 1 (or 0, where no n-gram tells pictures apart)."""
-    grams = {text: Counter(_grams(said, order)) for text, said in words.items()}
+    grams = {text: count_ngrams(said, order) for text, said in words.items()}
     pictures = Counter(gram for texts in own for gram in {gram for text in texts for gram in grams[text]})
     units = {}
     for text, counted in grams.items():
@@ -67,10 +67,6 @@ def _unit_vectors(own: Sequence[Sequence[str]], words: Mapping[str, Sequence[str
         length = math.hypot(*vector.values()) or 1.0
         units[text] = {gram: weight / length for gram, weight in vector.items()}
     return units
-
-
-def _grams(words: Sequence[str], order: int) -> list[tuple[str, ...]]:
-    return [tuple(words[start : start + order]) for start in range(len(words) - order + 1)]
 
 
 def _add(total: Vector, texts: Sequence[str] | Mapping[str, float], units: Mapping[str, Vector]) -> None:

@@ -1,11 +1,14 @@
 """Captions as integers, and their n-grams counted with numpy: what BLEU and CIDEr are computed from.
 
+``count_ngrams`` counts those of a single sentence without numbers.
+
 Shapes: C candidates (one per item), R references, S = C + R sentences (candidates first), W words of all sentences,
 E and F entries of candidates and references: one per distinct n-gram of a sentence.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -111,6 +114,11 @@ def encode_captions(candidates: Sequence[Tokens], references: Sequence[Sequence[
     counts_C = np.fromiter(map(len, references), np.int64, len(references))
     item_R = np.repeat(np.arange(len(references)), counts_C)
     return EncodedCaptions(np.array(words, dtype=np.int64), starts_S, len(candidates), item_R)
+
+
+def count_ngrams(tokens: Tokens, n: int) -> Counter[tuple[str, ...]]:
+    """Return how often each n-gram of order ``n`` occurs in one sentence, in the order of first appearance."""
+    return Counter(tuple(tokens[place : place + n]) for place in range(len(tokens) - n + 1))
 
 
 def _count_orders(captions: EncodedCaptions) -> list[NgramCounts]:

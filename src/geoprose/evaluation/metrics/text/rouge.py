@@ -11,11 +11,11 @@ Source:
 from __future__ import annotations
 
 import re
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geoprose.data.sentences.ngrams import count_ngrams
 from geoprose.evaluation.metrics.text.porter import stem
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def tokenise_rouge(text: str, is_stemmed: bool = False) -> list[str]:
 
 def rouge_n_f1(candidate: Tokens, reference: Tokens, n: int) -> float:
     """Return F1 of the ``n``-grams that candidate and reference share."""
-    own, other = _ngrams(candidate, n), _ngrams(reference, n)
+    own, other = count_ngrams(candidate, n), count_ngrams(reference, n)
     return _f1((own & other).total(), own.total(), other.total())
 
 
@@ -136,10 +136,6 @@ def _padded(captions: EncodedCaptions, sentences: Ints, padding: int) -> Ints:
 def _sentence(captions: EncodedCaptions, sentence: int) -> list[int]:
     words: list[int] = captions.words_W[captions.starts_S[sentence] : captions.starts_S[sentence + 1]].tolist()
     return words
-
-
-def _ngrams(tokens: Tokens, n: int) -> Counter[tuple[str, ...]]:
-    return Counter(tuple(tokens[place : place + n]) for place in range(len(tokens) - n + 1))
 
 
 def _f1(common: int, candidate: int, reference: int) -> float:
